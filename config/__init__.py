@@ -1,0 +1,1 @@
+"""The TOML profiles that ship, and the code that reads them."""

@@ -1,0 +1,1 @@
+"""What a field is: errors, units, grid, schema and scaling."""

@@ -1,0 +1,95 @@
+"""Everything that can go wrong for a user, as one family.
+
+::
+
+    NowcastError                     anything a user can mend; the command line prints it and exits
+    ├── UsageError                   an unknown feed, method or option value
+    ├── SourceError                  what was read, or should have been
+    │   ├── FormatError              a file that is not what its name or feed says: truncated, empty, foreign
+    │   ├── UnsafeFileError          a file that would make us read elsewhere or eat all memory
+    │   ├── GridMismatchError        a frame on another grid than its sequence
+    │   ├── MissingFramesError       the archive has holes where frames are needed
+    │   └── FutureTimeError          a time that has not come yet
+    ├── SchemaError                  a dataset that breaks the conventions of field.schema
+    ├── MethodError                  a nowcasting method that cannot answer
+    │   ├── ShortHistoryError        fewer frames than the method needs
+    │   └── NothingObservedError     a history in which no pixel was seen
+    ├── WeightsError                 a checkpoint that cannot be used
+    └── ProductError                 a product that could not be written
+
+Caught in three places only: FirstOf (falls back), the service (goes on), the command line (prints).
+"""
+
+from __future__ import annotations
+
+
+class NowcastError(Exception):
+    """Anything a user can mend: the message says what, found, expected, where, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(NowcastError):
+    """An unknown feed, method or option value."""
+
+    exit_code = 2
+
+
+class SourceError(NowcastError):
+    """Input that could not be used."""
+
+    exit_code = 65
+
+
+class FormatError(SourceError):
+    """A file that is not what its name or feed says: truncated, empty, foreign."""
+
+
+class UnsafeFileError(SourceError):
+    """A file that would make us read elsewhere or eat all memory."""
+
+
+class GridMismatchError(SourceError):
+    """A frame on another grid than its sequence."""
+
+
+class MissingFramesError(SourceError):
+    """The archive has holes where frames are needed."""
+
+    exit_code = 66
+
+
+class FutureTimeError(SourceError):
+    """A time that has not come yet."""
+
+
+class SchemaError(NowcastError):
+    """A dataset that breaks the conventions of field.schema."""
+
+    exit_code = 65
+
+
+class MethodError(NowcastError):
+    """A nowcasting method that cannot answer."""
+
+    exit_code = 69
+
+
+class ShortHistoryError(MethodError):
+    """Fewer frames than the method needs."""
+
+
+class NothingObservedError(MethodError):
+    """A history in which no pixel was seen."""
+
+
+class WeightsError(NowcastError):
+    """A checkpoint that cannot be used."""
+
+    exit_code = 78
+
+
+class ProductError(NowcastError):
+    """A product that could not be written: no space, no right to write, no such folder."""
+
+    exit_code = 73

@@ -1,0 +1,1 @@
+"""From Radar to Forecast: motion, baselines and MIM."""

@@ -1,0 +1,1 @@
+"""One module a file format, each giving frames under the project's conventions."""

@@ -1,0 +1,1 @@
+"""From Forecast to what people use: files, maps, points."""

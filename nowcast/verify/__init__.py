@@ -1,0 +1,1 @@
+"""Scores: sums first, ratios last; missing is never dry."""

@@ -1,0 +1,1 @@
+"""A registry of radar sites, gauges and places; standard library only."""
