@@ -5,7 +5,7 @@
     NowcastError                     anything a user can mend; the command line prints it and exits
     ├── UsageError                   an unknown feed, method or option value
     ├── SourceError                  what was read, or should have been
-    │   ├── FormatError              a file that is not what its name or feed says: truncated, empty, foreign
+    │   ├── FormatError              a file that is truncated, empty or of a foreign format
     │   ├── UnsafeFileError          a file that would make us read elsewhere or eat all memory
     │   ├── GridMismatchError        a frame on another grid than its sequence
     │   ├── MissingFramesError       the archive has holes where frames are needed

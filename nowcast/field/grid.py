@@ -1,4 +1,4 @@
-"""Where the cells of a field lie: a regular grid in a map projection, or in longitude and latitude."""
+"""Where the cells of a field lie: a regular grid in a map projection, or in lon and lat."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Grid:
 
     @classmethod
     def from_centres(cls, crs: pyproj.CRS, *, y: ArrayLike, x: ArrayLike) -> Grid:
-        """The grid whose cell centres are ``y`` (descending) and ``x`` (ascending), evenly spaced."""
+        """The grid with cell centres ``y`` (descending) and ``x`` (ascending), evenly spaced."""
         dy, dx = -_spacing(y, "y"), _spacing(x, "x")
         rows, columns = np.asarray(y, dtype=float), np.asarray(x, dtype=float)
         return cls(
@@ -79,12 +79,12 @@ class Grid:
     @property
     def x(self) -> NDArray[np.float64]:
         """Cell centres along a row, (width,), ascending."""
-        return self.west + self.dx * (np.arange(self.width) + 0.5)
+        return np.asarray(self.west + self.dx * (np.arange(self.width) + 0.5), dtype=np.float64)
 
     @property
     def y(self) -> NDArray[np.float64]:
         """Cell centres along a column, (height,), descending."""
-        return self.north - self.dy * (np.arange(self.height) + 0.5)
+        return np.asarray(self.north - self.dy * (np.arange(self.height) + 0.5), dtype=np.float64)
 
     @property
     def extent(self) -> tuple[float, float, float, float]:

@@ -6,8 +6,10 @@
 ``Forecast``      rainfall_rate (lead_time, y, x) and what stands beside it
 ================  ==================================================================================
 
-In all of them rain is in mm h-1 as float32, NaN is unseen and 0 is dry, times are UTC, y descends and x ascends in metres
-(degrees on a lat/lon grid), and ``crs`` is a scalar variable that holds the projection as CF attributes.
+In all of them rain is in mm h-1 as float32, NaN is unseen and 0 is dry, times are UTC, y descends
+and x ascends in metres (degrees on a lat/lon grid), and ``crs`` is a scalar variable that holds the
+projection as CF attributes. A coordinate ``infilled (time)`` says which frames were made up from
+their neighbours.
 """
 
 from __future__ import annotations
@@ -72,13 +74,14 @@ def frames_dataset(
 ) -> Frames:
     """Frames of ``rate_mm_h`` (time, y, x) at UTC ``times`` on ``grid``; sorted by time, float32.
 
-    NaN is unseen, 0 is dry. Raises SchemaError where shapes do not fit or a rate is negative or infinite.
+    NaN is unseen, 0 is dry. Raises SchemaError where shapes do not fit, or a rate is negative or
+    infinite.
     """
     rate = np.asarray(rate_mm_h, dtype=np.float32)
     stamps = np.asarray(times, dtype="datetime64[ns]")
     if rate.shape != (stamps.size, *grid.shape):
         raise SchemaError(
-            f"rain rates of shape {rate.shape}, expected {(stamps.size, *grid.shape)}: times and {grid}"
+            f"rain rates of shape {rate.shape}, expected {(stamps.size, *grid.shape)} on {grid}"
         )
     order = np.argsort(stamps, kind="stable")
     if not np.array_equal(order, np.arange(stamps.size)):
@@ -106,7 +109,7 @@ def as_frames(dataset: xr.Dataset) -> Frames:
 
 
 def as_radar(dataset: xr.Dataset) -> Radar:
-    """The dataset as Radar (Frames evenly spaced in time), or a SchemaError that says what is wrong."""
+    """The dataset as Radar (Frames evenly spaced), or a SchemaError that says what is wrong."""
     steps = np.diff(as_frames(dataset)["time"].values)
     if steps.size and (steps != steps[0]).any():
         minutes = sorted({float(s / np.timedelta64(60, "s")) for s in steps})
@@ -146,8 +149,8 @@ def forecast_dataset(
 ) -> Forecast:
     """The Forecast of ``rate_mm_h`` (lead_time, y, x) that follows ``past``.
 
-    ``extra`` maps the optional variables of the schema to (dims, values), ``coords`` their coordinates (``realization``,
-    ``threshold``). ``source`` names the method that answered.
+    ``extra`` maps the optional variables of the schema to (dims, values), ``coords`` their
+    coordinates (``realization``, ``threshold``). ``source`` names the method that answered.
     """
     rate = np.asarray(rate_mm_h, dtype=np.float32)
     step, issued = cadence(past), issue_time(past)
@@ -195,7 +198,7 @@ def grid_coordinates(grid: Grid) -> dict[str, Any]:
 
 
 def crs_attrs(grid: Grid) -> dict[str, Any]:
-    """The attributes of a CF grid mapping variable, with ``crs_wkt`` and GDAL's ``GeoTransform``."""
+    """The attributes of a CF grid mapping, with ``crs_wkt`` and GDAL's ``GeoTransform``."""
     described: dict[str, Any] = dict(grid.crs.to_cf())
     if described.get("grid_mapping_name") == "polar_stereographic":
         # CF wants the pole even where pyproj states a standard parallel alone.
@@ -220,7 +223,7 @@ def grid_of(dataset: xr.Dataset) -> Grid:
 
 
 def cadence(past: Radar) -> np.timedelta64:
-    """The time between frames; from the attribute ``cadence_minutes`` where there is but one frame."""
+    """The time between frames; of a single frame the attribute ``cadence_minutes``."""
     times = past["time"].values
     if times.size > 1:
         step: np.timedelta64 = times[1] - times[0]

@@ -1,7 +1,7 @@
 """The only place where units are converted.
 
-Rates are mm h-1, accumulations mm over a stated interval, reflectivity dBZ. NaN (unseen) stays NaN, and 0 (dry) and
-minus infinity dBZ (no echo) are each other's images.
+Rates are mm h-1, accumulations mm over a stated interval, reflectivity dBZ. NaN (unseen) stays NaN,
+and 0 (dry) and minus infinity dBZ (no echo) are each other's images.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 RATE = "mm h-1"
-MILLIMETRES_PER_HOUR_IN_M_S = 1.0 / 3.6e6
 
 
 @dataclass(frozen=True)
 class ZR:
     """A relation Z = a R**b between reflectivity factor Z (mm6 m-3) and rain rate R (mm h-1).
 
-    The default is that of Marshall and Palmer (1948, doi:10.1175/1520-0469(1948)005<0165:TDORWS>2.0.CO;2).
+    The default is that of Marshall and Palmer (J. Meteor. 5, 165, 1948).
     """
 
     a: float = 200.0
@@ -36,7 +35,8 @@ class ZR:
         """Rain rate (mm h-1) of reflectivity (dBZ); NaN stays NaN, no echo (-inf) gives 0."""
         decibel = np.asarray(dbz, dtype=np.float32)
         scale = np.float32(np.log(10.0) / (10.0 * self.b))
-        return np.exp(decibel * scale - np.float32(np.log(self.a) / self.b)).astype(np.float32)
+        rate = np.exp(decibel * scale - np.float32(np.log(self.a) / self.b))
+        return np.asarray(rate, dtype=np.float32)
 
     def dbz(self, rate_mm_h: ArrayLike) -> NDArray[np.float32]:
         """Reflectivity (dBZ) of a rain rate (mm h-1); NaN stays NaN, dry (0) gives -inf."""

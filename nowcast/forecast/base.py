@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Nowcaster(Protocol):
-    """A method: the radar frames up to now in, the forecast out; the same input gives the same output."""
+    """A method: radar frames up to now in, a forecast out; same input, same output."""
 
     @property
     def name(self) -> str:
@@ -36,7 +36,7 @@ class Nowcaster(Protocol):
 
 @dataclass(frozen=True)
 class FirstOf:
-    """The first of several methods that answers; the file says which one, and why not an earlier one."""
+    """The first of several methods that answers; the file says which, and why no earlier one."""
 
     nowcasters: Sequence[Nowcaster]
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """One file format. Implementations are frozen dataclasses that hold what the file does not say."""
+    """One file format. Implementations are frozen dataclasses of what the file does not say."""
 
     def matches(self, path: Path) -> bool:
-        """Whether the content of the file (not its name) is of this format; reads a few bytes, raises nothing."""
+        """Whether the content (not the name) is of this format; reads little, raises nothing."""
         ...
 
     def times(self, path: Path) -> NDArray[np.datetime64]:
-        """The valid times (UTC, datetime64[ns]) that the file itself states, without decoding its pixels.
+        """The valid times (UTC, datetime64[ns]) that the file itself states; decodes no pixels.
 
         Empty where the format holds none. Raises FormatError on a file that cannot be read.
         """
@@ -30,7 +30,8 @@ class Reader(Protocol):
     def read(self, path: Path, *, stamp: np.datetime64 | None = None) -> Frames:
         """All frames of the file.
 
-        ``stamp`` is the time that the file name gives; it wins over the file's own where the file holds one frame.
+        ``stamp`` is the time that the file name gives; it wins over the file's own where the file
+        holds one frame.
         Raises FormatError (truncated, empty, foreign; no time at all) and UnsafeFileError.
         """
         ...
