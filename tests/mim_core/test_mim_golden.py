@@ -1,0 +1,74 @@
+"""The authors' network, number for number: outputs, loss and every gradient."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mim_core import interop
+from mim_core.model import MIM
+
+NAMES = ["original_mim_ln", "original_mim_plain_sampling"]
+
+
+@dataclass(frozen=True)
+class Golden:
+    config: dict[str, object]
+    arrays: dict[str, np.ndarray]
+
+    def part(self, prefix: str) -> dict[str, np.ndarray]:
+        return {
+            name.removeprefix(prefix): values
+            for name, values in self.arrays.items()
+            if name.startswith(prefix)
+        }
+
+    def sequence(self, name: str) -> Tensor:
+        return torch.from_numpy(self.arrays[name]).permute(0, 1, 4, 2, 3).contiguous()
+
+
+@pytest.fixture(params=NAMES)
+def golden(request: pytest.FixtureRequest, shared_data: Path) -> Golden:
+    path = shared_data.parent / "golden" / f"{request.param}.npz"
+    if not path.is_file():
+        pytest.skip(f"no reference vectors at {path}")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    return Golden(json.loads(str(arrays.pop("config"))), arrays)
+
+
+def predict(model: MIM, golden: Golden, *, recompute: bool = False) -> tuple[Tensor, Tensor]:
+    frames = golden.sequence("input/frames")
+    output = model(
+        frames,
+        total_length=golden.config["total_length"],
+        input_length=golden.config["input_length"],
+        true_frame_flag=golden.sequence("input/true_frame_flag"),
+        recompute=recompute,
+    )
+    loss: Tensor = 0.5 * ((output - frames[:, 1:]) ** 2).sum()
+    return output, loss
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_outputs_loss_and_gradients_are_the_authors(golden: Golden, *, recompute: bool) -> None:
+    model = interop.from_original(golden.part("weight/"), golden.config)
+    output, loss = predict(model, golden, recompute=recompute)
+    torch.autograd.backward(loss)
+    torch.testing.assert_close(output, golden.sequence("output/frames"), rtol=0, atol=1e-5)
+    assert loss.item() == pytest.approx(float(golden.arrays["output/l2_loss"]), rel=1e-5)
+    gradients = interop.to_original(
+        model,
+        {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None},
+    )
+    expected = golden.part("grad/")
+    assert gradients.keys() == expected.keys()
+    for name, gradient in expected.items():
+        error = np.abs(gradients[name] - gradient).max() / np.abs(gradient).max()
+        assert error < 1e-4, f"{name}: {error}"
