@@ -22,3 +22,13 @@ def shared_data() -> Path:
     if not (folder / "radar").is_dir():
         pytest.skip(f"no real data under {folder}: set NOWCAST_SHARED_DATA")
     return folder
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI nothing may skip: a skipped test is a red build."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("NOWCAST_NOTHING_SKIPS") and reporter is not None and exitstatus == 0:
+        skipped = reporter.stats.get("skipped", [])
+        if skipped:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            reporter.write_line(f"{len(skipped)} tests skipped, expected none here", red=True)

@@ -1,0 +1,51 @@
+# Everything a newcomer needs: `make demo` and `make test` set themselves up.
+#
+# Both build their own .venv (the system Python is left alone), with a CPU build of torch unless an
+# NVIDIA GPU is present. A finished set-up is remembered in .venv/ready and made anew when
+# pyproject.toml changes.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# The CPU build of torch that is developed and tested with; another one by TORCH="torch==...".
+TORCH ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo torch; else echo torch==2.13.0+cpu; fi)
+
+.PHONY: help demo test test-long lint types imports unit bench clean
+
+help:
+	@echo "make demo       a simulated storm: archive, forecasts, maps, scores (no network once installed)"
+	@echo "make test       ruff, mypy --strict, import-linter, pytest with warnings as errors"
+	@echo "make test-long  the long forms of the tests"
+	@echo "make bench      timings, as ratios against the peers in the same run"
+	@echo "make clean      remove the environment and what was built"
+
+$(VENV)/ready: pyproject.toml scripts/setup.sh
+	PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH="$(TORCH)" sh scripts/setup.sh
+	@touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/nowcast demo --out demo
+
+test: $(VENV)/ready lint types imports unit
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready
+	$(BIN)/mypy
+
+imports: $(VENV)/ready
+	$(BIN)/lint-imports
+
+unit: $(VENV)/ready
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+test-long: $(VENV)/ready
+	$(BIN)/pytest -q -m slow
+
+bench: $(VENV)/ready
+	$(BIN)/python -m benchmarks.extrapolation
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
