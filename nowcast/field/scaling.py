@@ -12,8 +12,6 @@ from nowcast.field.errors import WeightsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
 Values = TypeVar("Values")  # a numpy array or a torch tensor
 
 
@@ -39,10 +37,13 @@ class RainScaling:
         """The scaled value of the maximum."""
         return float(np.log10(1.0 + self.maximum_mm_h / self.reference_mm_h))
 
-    def scaled(self, rate_mm_h: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scaled values of rain rates (mm h-1); NaN stays NaN."""
-        capped = np.minimum(rate_mm_h, np.float32(self.maximum_mm_h))
-        return np.log10(1.0 + capped / np.float32(self.reference_mm_h)).astype(np.float32)
+    def scaled(self, rate_mm_h: Values) -> Values:
+        """Scaled values of rain rates (mm h-1), an array or a tensor; NaN stays NaN."""
+        rates: Any = rate_mm_h
+        ratio: Any = 1.0 + rates.clip(0.0, self.maximum_mm_h) / self.reference_mm_h
+        # Both kinds know their own logarithm: the field's rooms import no torch.
+        logarithm: Values = np.log10(ratio) if isinstance(ratio, np.ndarray) else ratio.log10()
+        return logarithm
 
     def rate_mm_h(self, scaled: Values) -> Values:
         """Rain rates (mm h-1) of scaled values, an array or a tensor; below 0 is dry."""

@@ -250,6 +250,7 @@ def inherited(past: Radar) -> dict[str, Any]:
         "history",
         "input_sha256",
         "degraded_reason",
+        "simulated",
     )
     return {name: past.attrs[name] for name in kept if name in past.attrs}
 

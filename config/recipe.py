@@ -1,0 +1,85 @@
+"""A training recipe: which archives to learn from, which network, how long."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from config.load import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Count = Annotated[int, Field(ge=1)]
+_SHIPPED = Path(__file__).parent / "recipes"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArchiveSource(_Part):
+    """One archive to learn from: a feed, a folder, and every how many of its frames."""
+
+    feed: str
+    archive: str  # relative to the data folder that the command names
+    series: str | None = None
+    every: Count = 1
+
+
+class NetworkPart(_Part):
+    """The size of the network."""
+
+    hidden: Count = 32
+    layers: Count = 3
+    kernel_size: Count = 3
+    patch: Count = 4
+
+
+class TrainingPart(_Part):
+    """How long and how fast to learn."""
+
+    steps: Count = 400
+    batch_size: Count = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    warm_up_steps: int = 50
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    precision: str = "bf16-mixed"
+    leads: Count = 12
+    crop: Count = 128
+    seed: int = 0
+
+
+class Recipe(_Part):
+    """Everything that decides what a training run gives."""
+
+    title: str = "untitled"
+    licence_notes: str = ""
+    network: NetworkPart = NetworkPart()
+    training: TrainingPart = TrainingPart()
+    sources: tuple[ArchiveSource, ...] = ()
+    validation: tuple[ArchiveSource, ...] = ()
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name, or in that TOML file; raises ConfigError."""
+    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in _SHIPPED.glob("*.toml")))
+        raise ConfigError(f"unknown recipe {name!r}; known: {known}, or a path that ends in .toml")
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaints(path, error))) from error
+
+
+def _complaints(path: Path, error: ValidationError) -> Iterable[str]:
+    for item in error.errors(include_url=False):
+        key = ".".join(str(part) for part in item["loc"])
+        yield f"{path}: {key}: {item['msg']}, found {item['input']!r}"

@@ -1,0 +1,101 @@
+"""How rain goes into the network and comes out: the channels, their scaling, and probabilities.
+
+The network works in Lagrangian coordinates: every frame moved to issue time along the motion, so
+that what still changes is growth, decay, and the error of the motion. It is residual: with zero
+weights it keeps the newest frame, and the forecast moved out again is exactly extrapolation.
+
+Channels in: the scaled rain rate, and where it was seen (1 or 0; unseen rain stands as 0).
+Channels out: these two, fed back, and for each threshold an offset of the logit of exceedance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mim_core.config import MIMConfig
+from nowcast.field.errors import WeightsError
+from nowcast.field.scaling import RainScaling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+INPUT_CHANNELS = 2
+FORM = "lagrangian"
+
+
+@dataclass(frozen=True)
+class RainHead:
+    """What must be known beside the architecture to make a forecast of the network's output.
+
+    Attributes:
+        history: frames that the network is given.
+        thresholds_mm_h: for which it states probabilities, ascending.
+        steepness: logit of exceedance for a scaled rate one above the threshold's, before offsets.
+        scaling: of the rain rate.
+
+    """
+
+    history: int = 4
+    thresholds_mm_h: tuple[float, ...] = (0.1, 0.3, 0.5, 1.0, 3.0, 5.0, 10.0, 30.0)
+    steepness: float = 6.0
+    scaling: RainScaling = field(default_factory=RainScaling)
+
+    def config(
+        self, *, hidden: int, layers: int, kernel_size: int = 3, patch: int = 4
+    ) -> MIMConfig:
+        """An architecture that fits: any grid, residual."""
+        return MIMConfig(
+            in_channels=INPUT_CHANNELS,
+            out_channels=INPUT_CHANNELS + len(self.thresholds_mm_h),
+            num_hidden=(hidden,) * layers,
+            kernel_size=kernel_size,
+            patch=patch,
+            residual=True,
+        )
+
+    def inputs(self, rate_mm_h: Tensor) -> Tensor:
+        """Rates (..., H, W) in mm h-1, NaN where unseen, as channels (..., 2, H, W)."""
+        seen = torch.isfinite(rate_mm_h)
+        rate = torch.where(seen, rate_mm_h, 0.0)
+        return torch.stack([self.scaling.scaled(rate), seen.to(rate.dtype)], dim=-3)
+
+    def scaled_rate(self, output: Tensor) -> Tensor:
+        """The scaled rain rate (..., H, W) of the network's output (..., C, H, W)."""
+        return output[..., 0, :, :]
+
+    def logits(self, output: Tensor) -> Tensor:
+        """Logits of exceedance (..., K, H, W); they never rise with the threshold."""
+        levels = self.scaling.scaled(output.new_tensor(self.thresholds_mm_h)).view(-1, 1, 1)
+        above = self.scaled_rate(output).unsqueeze(-3) - levels
+        offsets = output[..., INPUT_CHANNELS:, :, :]
+        return torch.cummin(self.steepness * above + offsets, dim=-3).values
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as a checkpoint's header keeps them."""
+        return {
+            "form": FORM,
+            "history": self.history,
+            "thresholds_mm_h": list(self.thresholds_mm_h),
+            "steepness": self.steepness,
+            "scaling": self.scaling.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RainHead:
+        """The head of ``to_dict``; raises WeightsError for weights that are not of rain."""
+        if values.get("form") != FORM:
+            raise WeightsError(
+                f"the header says form {values.get('form')!r}, expected {FORM!r}: "
+                "these weights were not trained on rain by this program"
+            )
+        return cls(
+            history=int(values["history"]),
+            thresholds_mm_h=tuple(float(value) for value in values["thresholds_mm_h"]),
+            steepness=float(values["steepness"]),
+            scaling=RainScaling.from_dict(values["scaling"]),
+        )

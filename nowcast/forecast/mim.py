@@ -1,0 +1,156 @@
+"""MIM as a nowcaster: frames to Lagrangian coordinates, the network, and out along the motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from mim_core import checkpoint
+from mim_core.patches import from_patches, to_patches
+from nowcast.field import schema
+from nowcast.field.errors import MethodError, WeightsError
+from nowcast.forecast.advect import displacements, to_lagrangian, warp
+from nowcast.forecast.base import require_history
+from nowcast.forecast.head import RainHead
+from nowcast.forecast.motion import motion_m_s, motion_of
+from nowcast.forecast.quality import quality_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from mim_core.model import MIM
+
+# Less than this is not rain: a network never says exactly 0, and radars do not measure it.
+DRIZZLE_MM_H = 0.05
+# Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
+PROBABILITY_CELLS = 60_000_000
+
+
+class _Loaded(NamedTuple):
+    network: MIM
+    head: RainHead
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Mim:
+    """The network with the weights of a file; any grid, any number of leads."""
+
+    weights: Path
+    device: str = "cpu"
+    name: str = "mim"
+
+    @property
+    def history(self) -> int:
+        """The frames that the weights were trained to see."""
+        return self._loaded.head.history
+
+    def __call__(self, past: schema.Radar, *, steps: int) -> schema.Forecast:
+        """Rain rate and probabilities of exceedance for ``steps`` leads.
+
+        NaN where the air comes from what was not seen at issue time. Raises ShortHistoryError,
+        NothingObservedError, MethodError (out of memory) and WeightsError.
+        """
+        require_history(past, needed=self.history, method=self.name)
+        motion = motion_of(past)
+        frames = past["rainfall_rate"].values[-self.history :]
+        try:
+            rate, chances = self._forecast(frames, motion, steps=steps)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            raise MethodError(f"{self.name}: no memory for a grid of {frames.shape[1:]}") from error
+        head = self._loaded.head
+        grid = schema.grid_of(past)
+        motion_x, motion_y = motion_m_s(motion, grid=grid, step=schema.cadence(past))
+        extra: dict[str, tuple[tuple[str, ...], NDArray[np.generic]]] = {
+            "motion_x": (schema.CELL_DIMS, motion_x),
+            "motion_y": (schema.CELL_DIMS, motion_y),
+            "quality_flag": (schema.CELL_DIMS, quality_flag(past)),
+        }
+        if chances is not None:
+            extra["probability_of_exceedance"] = (("threshold", "lead_time", "y", "x"), chances)
+        return schema.forecast_dataset(
+            rate,
+            past=past,
+            source="mim: Memory In Memory network in Lagrangian coordinates",
+            extra=extra,
+            coords={} if chances is None else {"threshold": head.thresholds_mm_h},
+            attrs={"model_sha256": self._loaded.sha256},
+        )
+
+    @torch.no_grad()
+    def _forecast(
+        self, frames: NDArray[np.float32], motion: NDArray[np.float32], *, steps: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Rates (steps, y, x) and probabilities (threshold, steps, y, x) or None."""
+        head, shape = self._loaded.head, frames.shape[1:]
+        count = len(head.thresholds_mm_h)
+        says_chances = steps * shape[0] * shape[1] <= PROBABILITY_CELLS
+        rate = np.empty((steps, *shape), np.float32)
+        chances = np.empty((count, steps, *shape), np.float32) if says_chances else None
+        velocity = torch.from_numpy(motion).to(self.device)
+        newest = torch.from_numpy(frames[-1:]).to(self.device)
+        if not np.nanmax(frames) > DRIZZLE_MM_H:  # dry in, dry out
+            outputs: Iterator[tuple[Tensor, Tensor]] = (
+                (torch.zeros_like(newest[0]), newest.new_zeros((count, *shape)))
+                for _ in range(steps)
+            )
+        else:
+            outputs = self._outputs(torch.from_numpy(frames), velocity, steps=steps)
+        ways = displacements(velocity, steps=steps)
+        for lead, (field, chance) in enumerate(outputs):
+            # Unseen at issue time stays unseen, wherever the air goes.
+            hidden = torch.isnan(newest)
+            layers = torch.cat([field[None], chance]) if says_chances else field[None]
+            moved = warp(torch.where(hidden, torch.nan, layers)[None], ways[lead : lead + 1])[0]
+            said = moved[0].cpu().numpy()
+            rate[lead] = np.where(said < DRIZZLE_MM_H, 0.0, said)
+            if chances is not None:
+                chances[:, lead] = moved[1:].cpu().numpy()
+        return rate, chances
+
+    def _outputs(
+        self, frames: Tensor, velocity: Tensor, *, steps: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each lead the rate (H, W) and the probabilities (K, H, W), still at issue time.
+
+        One lead at a time, so that a continent needs the memory of a few maps only.
+        """
+        network, head, _ = self._loaded
+        height, width = frames.shape[-2:]
+        patch = network.config.patch
+        moved = to_lagrangian(frames[:, None].to(self.device), velocity)[:, 0]
+        padding = (0, -width % patch, 0, -height % patch)
+        inputs = torch.nn.functional.pad(head.inputs(moved), padding, mode="replicate")
+        state = None
+        for frame in inputs[:-1]:
+            _, state = network.step(to_patches(frame[None], patch=patch), state)
+        fed = to_patches(inputs[-1:], patch=patch)
+        for _ in range(steps):
+            prediction, state = network.step(fed, state)
+            fed = network.field(prediction)
+            output = from_patches(prediction, patch=patch)[0, :, :height, :width]
+            rate = head.scaling.rate_mm_h(head.scaled_rate(output))
+            yield rate, torch.sigmoid(head.logits(output))
+
+    @cached_property
+    def _loaded(self) -> _Loaded:
+        """The network, ready to run; raises WeightsError naming the file."""
+        try:
+            network, metadata = checkpoint.load(self.weights, map_location=self.device)
+        except checkpoint.CheckpointError as error:
+            raise WeightsError(str(error)) from error
+        head_settings = metadata.get("head")
+        if not isinstance(head_settings, dict):
+            raise WeightsError(f"{self.weights}: no head in the header, expected weights for rain")
+        network.eval().requires_grad_(requires_grad=False)
+        return _Loaded(
+            network, RainHead.from_dict(head_settings), checkpoint.sha256_of(self.weights)
+        )

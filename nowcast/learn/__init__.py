@@ -1,0 +1,1 @@
+"""From archives to weights: episodes, crops in Lagrangian coordinates, the objective."""

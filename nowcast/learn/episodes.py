@@ -1,0 +1,71 @@
+"""Episodes: evenly spaced frames of one radar, with the motion at their issue times."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nowcast.field import schema
+from nowcast.forecast.motion import motion_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+MOTION_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One sequence to learn from.
+
+    Attributes:
+        name: as progress and model cards show it.
+        radar: the frames.
+        history, leads: how many frames a sample has before (with) and after its issue time.
+
+    """
+
+    name: str
+    radar: schema.Radar
+    history: int
+    leads: int
+    _motions: dict[int, NDArray[np.float16]] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def rate_mm_h(self) -> NDArray[np.float32]:
+        """All frames (time, y, x); NaN is unseen."""
+        values: NDArray[np.float32] = self.radar["rainfall_rate"].values
+        return values
+
+    @property
+    def issues(self) -> range:
+        """The frames to issue a sample at: with a history, and at least half of the leads."""
+        return range(self.history - 1, self.radar.sizes["time"] - max(self.leads // 2, 1))
+
+    def motion(self, issue: int) -> NDArray[np.float32]:
+        """The motion (2, y, x) in cells a step, from the frames up to ``issue``; kept once made."""
+        with self._lock:
+            if issue not in self._motions:
+                first = max(issue + 1 - MOTION_FRAMES, 0)
+                past = schema.Radar(self.radar.isel(time=slice(first, issue + 1)))
+                self._motions[issue] = motion_of(past).astype(np.float16)
+            return self._motions[issue].astype(np.float32)
+
+
+def episodes_of(
+    frames: schema.Frames, *, name: str, cadence: np.timedelta64, history: int, leads: int
+) -> Iterator[Episode]:
+    """The unbroken runs at ``cadence`` among ``frames`` that are long enough to learn from."""
+    times = frames["time"].values
+    breaks = np.flatnonzero(np.diff(times) != cadence) + 1
+    for run in np.split(np.arange(times.size), breaks):
+        if run.size < history + max(leads // 2, 1):
+            continue
+        radar = schema.as_radar(frames.isel(time=slice(run[0], run[-1] + 1)))
+        yield Episode(name=name, radar=radar, history=history, leads=leads)
