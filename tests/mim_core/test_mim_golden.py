@@ -72,3 +72,25 @@ def test_outputs_loss_and_gradients_are_the_authors(golden: Golden, *, recompute
     for name, gradient in expected.items():
         error = np.abs(gradients[name] - gradient).max() / np.abs(gradient).max()
         assert error < 1e-4, f"{name}: {error}"
+
+
+def test_weights_go_back_to_the_original_unchanged(golden: Golden) -> None:
+    weights = golden.part("weight/")
+    returned = interop.to_original(interop.from_original(weights, golden.config))
+    assert returned.keys() == weights.keys()
+    for name, values in weights.items():
+        np.testing.assert_array_equal(returned[name], values)
+
+
+def test_original_entries_that_do_not_fit_are_named(golden: Golden) -> None:
+    weights = golden.part("weight/")
+    lacking = {name: w for name, w in weights.items() if "back_to_pixel/bias" not in name}
+    with pytest.raises(ValueError, match=r"original: missing \['back_to_pixel/bias'\]"):
+        interop.from_original(lacking, golden.config)
+    with pytest.raises(ValueError, match=r"unknown \['global_step'\]"):
+        interop.from_original({**weights, "global_step": np.zeros(1)}, golden.config)
+    with pytest.raises(ValueError, match=r"first\.input_gates\.convolution\.weight has shape"):
+        interop.from_original(weights, {**golden.config, "channels": 3})
+    config = {name: value for name, value in golden.config.items() if name != "size"}
+    with pytest.raises(ValueError, match=r"found no \['size'\]"):
+        interop.from_original(weights, config)
