@@ -1,0 +1,236 @@
+"""Fields moved along a motion: semi-Lagrangian advection in torch.
+
+The departure points are those of pysteps (Germann and Zawadzki, Mon. Wea. Rev. 130, 2859, 2002:
+the backward scheme with the midpoint rule), so that both give the same forecast within the
+error of interpolation. They are followed over all leads, and every lead is interpolated once from
+the original field: nothing is smoothed twice.
+
+Motion is (2, H, W) in cells per time step: component 0 along the columns (x), component 1 down the
+rows (y). A *displacement* (2, H, W), in cells, points from where air arrives to where it came
+from; for a uniform motion it is minus the motion times the number of steps.
+
+NaN is unseen and travels with the air. A value is said where at least half of its interpolation
+weight lies on seen cells, and is then the mean of these alone; beyond the edge nothing was
+seen. So a field keeps the size of its seen area, whereas pysteps loses a cell around every gap.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that torch's users know
+
+from nowcast.field.errors import MethodError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+Mode = Literal["linear", "nearest"]
+
+_TORCH_MODES = {"linear": "bilinear", "nearest": "nearest"}
+# Displacements are rounded to this part of a cell before a field is interpolated: rounding errors
+# of the trajectory would else leak traces of rain into dry neighbours of a whole-cell shift.
+_PARTS = 4096
+# How much of the interpolation weight must lie on seen cells for a value to be said.
+_ENOUGH = 0.5
+# torch spreads an operation over threads from 32768 values on; a displacement has two a cell.
+_BAND_CELLS = 16383
+
+
+def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
+    """Where air came from after 1 to ``steps`` time steps: (steps, 2, H, W), in cells.
+
+    ``motion`` is (2, H, W), or (B, 2, H, W) which gives (steps, B, 2, H, W). With more
+    ``substeps`` a trajectory follows a strongly turning motion more closely; 1 is pysteps' scheme.
+    No gradient flows to the motion. Raises MethodError where the motion is not finite.
+    """
+    if motion.ndim == 4:
+        ways = [displacements(one, steps=steps, substeps=substeps) for one in motion]
+        return torch.stack(ways, dim=1)
+    motion = _finite(motion)
+    leads = torch.empty((steps, *motion.shape), device=motion.device)
+
+    def follow(rows: slice) -> None:
+        for lead, way in enumerate(_trajectory(motion, rows, steps=steps, substeps=substeps)):
+            leads[lead, :, rows] = way
+
+    _in_bands(follow, shape=motion.shape[1:], device=motion.device)
+    return leads
+
+
+def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tensor:
+    """The ``fields`` (N, C, H, W) as they arrive over a ``displacement`` (N or 1, 2, H, W).
+
+    float32 of the same shape; NaN where too little was seen. Differentiable with respect to the
+    fields. Raises SchemaError where the shapes do not fit.
+    """
+    count, channels, height, width = fields.shape
+    if displacement.shape not in ((count, 2, height, width), (1, 2, height, width)):
+        raise SchemaError(
+            f"a displacement of shape {tuple(displacement.shape)} for fields of shape "
+            f"{tuple(fields.shape)}, expected ({count} or 1, 2, {height}, {width})"
+        )
+    if displacement.shape[0] == 1:  # one way for all: let the fields share it as channels
+        fields = fields.reshape(1, count * channels, height, width)
+    read = _reader(
+        _seen_and_padded(fields), shape=fields.shape[-2:], rows=slice(0, height), mode=mode
+    )
+    moved = read(displacement.detach().to(fields.device, torch.float32))
+    return moved.reshape(count, channels, height, width)
+
+
+def extrapolate(
+    field: Tensor, motion: Tensor, *, steps: int, substeps: int = 1, mode: Mode = "linear"
+) -> Tensor:
+    """The ``field`` moved on along ``motion`` (2, H, W) for 1 to ``steps`` steps.
+
+    The field is (H, W), (C, H, W) or (B, C, H, W), and the forecast (steps, *field.shape) in
+    float32; NaN where the air was not seen. Differentiable with respect to the field.
+    Raises SchemaError where the shapes do not fit, MethodError where the motion is not finite.
+    """
+    if motion.shape != (2, *field.shape[-2:]):
+        raise SchemaError(
+            f"a motion of shape {tuple(motion.shape)} for a field of shape {tuple(field.shape)}, "
+            f"expected {(2, *field.shape[-2:])}"
+        )
+    motion = _finite(motion).to(field.device)
+    source, shape = _seen_and_padded(field.reshape(1, -1, *field.shape[-2:])), field.shape[-2:]
+    forecast = torch.empty((steps, *field.shape), dtype=torch.float32, device=field.device)
+
+    def follow(rows: slice) -> None:
+        read = _reader(source, shape=shape, rows=rows, mode=mode)
+        trajectory = _trajectory(motion, rows, steps=steps, substeps=substeps)
+        for lead, way in enumerate(trajectory):
+            moved = read(way.unsqueeze(0)).reshape(*field.shape[:-2], -1, shape[1])
+            forecast[lead, ..., rows, :] = moved
+
+    if torch.is_grad_enabled() and field.requires_grad:
+        follow(slice(0, shape[0]))
+    else:
+        _in_bands(follow, shape=shape, device=field.device)
+    return forecast
+
+
+def to_lagrangian(frames: Tensor, motion: Tensor, *, mode: Mode = "linear") -> Tensor:
+    """The ``frames`` (T, C, H, W) moved to the time of the newest, along ``motion`` (2, H, W).
+
+    The frame k steps before the newest is moved k steps on, the newest stays as it is. What still
+    changes from frame to frame is growth, decay, and error of the motion.
+    """
+    older = frames.shape[0] - 1
+    if older == 0:
+        return frames.float()
+    ways = displacements(motion.to(frames.device), steps=older)
+    return torch.cat([warp(frames[:-1], ways.flip(0), mode=mode), frames[-1:].float()])
+
+
+def from_lagrangian(fields: Tensor, motion: Tensor, *, mode: Mode = "linear") -> Tensor:
+    """The ``fields`` (L, C, H, W) at issue time moved out along ``motion`` (2, H, W).
+
+    Field k (from 0) is moved k + 1 steps: lead 1, 2, ... of a forecast made at issue time.
+    """
+    ways = displacements(motion.to(fields.device), steps=fields.shape[0])
+    return warp(fields, ways, mode=mode)
+
+
+def _finite(motion: Tensor) -> Tensor:
+    motion = motion.detach().float()
+    if not torch.isfinite(motion).all():
+        raise MethodError("the motion holds NaN or infinite values, expected finite ones")
+    return motion
+
+
+def _in_bands(work: Callable[[slice], None], *, shape: torch.Size, device: torch.device) -> None:
+    """``work`` on every band of rows of a field of ``shape``, on as many threads as torch has.
+
+    The rows go their ways alone. A band is small enough to stay in the cache and below the size
+    from which torch spreads each operation over threads, which costs more than it gains here, and
+    very much more on a busy machine. The bands do not depend on the number of threads.
+    """
+    height, width = shape
+    rows = max(1, _BAND_CELLS // width) if device.type == "cpu" else height
+    bands = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    without_graph = torch.no_grad()(work)  # grad mode belongs to a thread
+    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as threads:
+        list(threads.map(without_graph, bands))
+
+
+def _trajectory(motion: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
+    """The displacement (2, rows, W) after each step; the same memory, moved on, every time."""
+    part = motion.unsqueeze(0) / substeps
+    shape = motion.shape[1:]
+    base, scale = _coordinates(shape, rows, size=shape, device=motion.device)
+
+    def motion_at(displacement: Tensor) -> Tensor:
+        places = torch.addcmul(base, displacement, scale).permute(0, 2, 3, 1)
+        # Beyond the edge the motion is that of the edge.
+        return F.grid_sample(part, places, padding_mode="border", align_corners=True)
+
+    motion_here = part[:, :, rows]
+    displacement = torch.zeros_like(motion_here)
+    for step in range(steps * substeps):
+        if step > 0:
+            motion_here = motion_at(displacement)
+        displacement -= motion_at(torch.sub(displacement, motion_here, alpha=0.5))
+        if (step + 1) % substeps == 0:
+            yield displacement[0]
+
+
+def _coordinates(
+    shape: torch.Size, rows: slice, *, size: torch.Size, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Some rows of a field of ``shape`` in grid_sample's coordinates of an image of ``size``.
+
+    (1, 2, rows, W), x first, -1 and 1 being the centres of the image's outer cells; and what a
+    cell measures in them, (1, 2, 1, 1).
+    """
+    down, along = (2.0 / max(length - 1, 1) for length in size)
+    y = torch.arange(rows.start, rows.stop, device=device, dtype=torch.float32) * down - 1.0
+    x = torch.arange(shape[1], device=device, dtype=torch.float32) * along - 1.0
+    base = torch.stack(torch.meshgrid(x, y, indexing="xy")).unsqueeze(0)
+    return base, torch.tensor([along, down], device=device).reshape(1, 2, 1, 1)
+
+
+def _seen_and_padded(fields: Tensor) -> Tensor:
+    """The fields (N, C, H, W) without NaN, and their masks: (N, 2C, H', W').
+
+    H' and W' are powers of two plus one: grid_sample wants coordinates from -1 to 1, and only so
+    are whole cells exact in float32. What is added at the end is unseen, as all beyond the edge.
+    """
+    height, width = fields.shape[-2:]
+    seen = torch.isfinite(fields)
+    both = torch.cat([fields.float().masked_fill(~seen, 0.0), seen.float()], dim=1)
+    return F.pad(both, (0, _room(width) - width, 0, _room(height) - height))
+
+
+def _room(length: int) -> int:
+    """The smallest power of two plus one that is not less than ``length``."""
+    power = (max(length, 2) - 2).bit_length()
+    return int(2**power) + 1
+
+
+def _reader(
+    source: Tensor, *, shape: torch.Size, rows: slice, mode: Mode
+) -> Callable[[Tensor], Tensor]:
+    """What reads the ``source`` of _seen_and_padded at a displacement of some rows.
+
+    It takes (N, 2, rows, W) and gives (N, C, rows, W).
+    """
+    base, scale = _coordinates(shape, rows, size=source.shape[-2:], device=source.device)
+    scale = scale / _PARTS
+
+    def read(displacement: Tensor) -> Tensor:
+        parts = (displacement * _PARTS).round_()
+        places = torch.addcmul(base, parts, scale).permute(0, 2, 3, 1)
+        sampled = F.grid_sample(
+            source, places, mode=_TORCH_MODES[mode], padding_mode="zeros", align_corners=True
+        )
+        weighted, weight = sampled.chunk(2, dim=1)
+        # The clamp changes no value that is said, and lets no gradient be divided by zero.
+        return (weighted / weight.clamp(min=_ENOUGH)).masked_fill_(weight < _ENOUGH, torch.nan)
+
+    return read

@@ -1,0 +1,48 @@
+"""pysteps, imported late and kept quiet: the one place that knows how loud it is.
+
+pysteps prints the path of its configuration when it is imported, and its settings when it
+forecasts; on dry or gappy fields numpy warns from inside it of empty means that it handles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Hold back what is printed and numpy's warnings, for the time of the block.
+
+    Standard output belongs to the whole process: what other threads print meanwhile is lost too.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def motion_method(name: str) -> Callable[..., Any]:
+    """The motion method ``name`` of pysteps: images (T, H, W) to a motion (2, H, W)."""
+    with quietly():
+        from pysteps import motion  # noqa: PLC0415 - late: it prints
+    method: Callable[..., Any] = motion.get_method(name)
+    return method
+
+
+def nowcast_method(name: str) -> Callable[..., Any]:
+    """The nowcast method ``name`` of pysteps: images (T, H, W), motion, steps to (steps, H, W)."""
+    with quietly():
+        from pysteps import nowcasts  # noqa: PLC0415 - late: it prints
+    method: Callable[..., Any] = nowcasts.get_method(name)
+    return method
+
+
+def version() -> str:
+    """The version of pysteps that answers."""
+    return metadata.version("pysteps")
