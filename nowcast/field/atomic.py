@@ -30,6 +30,7 @@ _CAUSES = {
     errno.EROFS: ("the disk is read-only", "choose another folder"),
     errno.ENOENT: ("there is no such folder", "create it or choose another one"),
     errno.ENOTDIR: ("its folder is a file", "choose another folder"),
+    errno.ELOOP: ("a link there leads to itself", "choose another folder"),
     errno.EISDIR: ("a folder of that name stands there", "remove it or choose another name"),
 }
 _RENAME_EXCHANGE = 2

@@ -14,6 +14,7 @@ their neighbours.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NewType
 
 import numpy as np
@@ -199,7 +200,12 @@ def grid_coordinates(grid: Grid) -> dict[str, Any]:
 
 def crs_attrs(grid: Grid) -> dict[str, Any]:
     """The attributes of a CF grid mapping, with ``crs_wkt`` and GDAL's ``GeoTransform``."""
-    described: dict[str, Any] = dict(grid.crs.to_cf())
+    with warnings.catch_warnings():  # of Swiss grids, whose rectified angle crs_wkt alone can hold
+        warnings.filterwarnings("ignore", message="angle from rectified to skew grid")
+        described: dict[str, Any] = dict(grid.crs.to_cf())
+    if described.get("grid_mapping_name") == "oblique_mercator":
+        # The checker's name for what CF calls azimuth_of_central_line.
+        described["azimuth"] = described["azimuth_of_central_line"]
     if described.get("grid_mapping_name") == "polar_stereographic":
         # CF wants the pole even where pyproj states a standard parallel alone.
         parallel = float(described.get("standard_parallel", 90.0))
