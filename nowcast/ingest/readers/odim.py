@@ -14,7 +14,8 @@ import h5py
 import numpy as np
 
 from nowcast.field.errors import FormatError
-from nowcast.field.units import MARSHALL_PALMER, ZR, rate_from_accumulation
+from nowcast.field.units import ZR, rate_from_accumulation
+from nowcast.ingest.readers.coding import MARSHALL_PALMER
 from nowcast.ingest.readers.hdf5 import Attributes, open_hdf5, root_names
 from nowcast.ingest.readers.odim_grid import composite_grid
 from nowcast.ingest.readers.plausible import plausible

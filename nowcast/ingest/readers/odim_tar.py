@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nowcast.field.errors import FormatError, UnsafeFileError
-from nowcast.field.units import MARSHALL_PALMER, ZR
+from nowcast.field.units import ZR
+from nowcast.ingest.readers.coding import MARSHALL_PALMER
 from nowcast.ingest.readers.odim import Odim
 
 if TYPE_CHECKING:

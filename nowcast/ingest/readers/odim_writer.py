@@ -15,7 +15,8 @@ import pyproj
 
 from nowcast.field.errors import ProductError
 from nowcast.field.grid import WGS84, Grid
-from nowcast.field.units import MARSHALL_PALMER, ZR
+from nowcast.field.units import ZR
+from nowcast.ingest.readers.coding import MARSHALL_PALMER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
