@@ -1,0 +1,139 @@
+"""Geography under a grid: read, projected and clipped once, then drawn on any number of maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyproj
+
+from nowcast.field.grid import WGS84, Grid
+from nowcast.products.map_data import LAYERS, Box, MapData, Place
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+# Up to which size of the map (its longer side) a scale of Natural Earth serves.
+_FINE_M, _MEDIUM_M = 1.6e6, 8e6
+# How far a straight edge in longitude and latitude may go before it must bend, in degrees.
+_LONGEST_EDGE = 0.5
+
+
+@dataclass(frozen=True)
+class Basemap:
+    """Geography in the coordinates of a grid, cut at its edge.
+
+    Attributes:
+        layers: geometries by layer (see ``map_data.LAYERS``).
+        places: towns within the grid, the largest first, with their x and y.
+        missing: the layers of which this machine has no data, as a map says it.
+        credits: whose data it is.
+
+    """
+
+    layers: dict[str, list[BaseGeometry]]
+    places: tuple[tuple[Place, float, float], ...]
+    missing: tuple[str, ...]
+    credits: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)
+def basemap_of(grid: Grid, *, data: MapData, pixel: float) -> Basemap:
+    """The basemap of a grid, its lines no finer than half a ``pixel`` (metres or degrees)."""
+    box, scale = lonlat_box(grid), _scale_of(grid)
+    layers: dict[str, list[BaseGeometry]] = {}
+    missing = []
+    for name in LAYERS:
+        found = data.geometries(name, scale=scale, box=box)
+        if found is None:
+            missing.append(name)
+        layers[name] = _on_grid(found or [], grid, box=box, tolerance=pixel / 2)
+    places = data.places(scale=scale, box=box)
+    if places is None:
+        missing.append("places")
+    return Basemap(
+        layers=layers,
+        places=_places_on_grid(places or [], grid),
+        missing=tuple(missing),
+        credits=data.credits(),
+    )
+
+
+def lonlat_box(grid: Grid) -> Box:
+    """West, south, east, north (degrees) of a box that holds the grid; the whole belt at a pole."""
+    west, east, south, north = grid.extent
+    x, y = np.meshgrid(np.linspace(west, east, 64), np.linspace(south, north, 64))
+    lon, lat = _lonlat(grid.crs, x, y)
+    seen = np.isfinite(lon) & np.isfinite(lat)
+    if not seen.any():
+        return (-180.0, -90.0, 180.0, 90.0)
+    lon, lat = lon[seen], lat[seen]
+    margin = 0.02 * (1.0 + np.ptp(lat))
+    low, high = float(lat.min() - margin), float(lat.max() + margin)
+    if np.ptp(lon) > 180.0:  # the grid holds a pole or crosses the antimeridian
+        poles = [float(pole) for pole in (-90, 90) if _holds(grid, pole)]
+        return (-180.0, min([low, *poles]), 180.0, max([high, *poles]))
+    return (float(lon.min() - margin), max(low, -90.0), float(lon.max() + margin), min(high, 90.0))
+
+
+def _holds(grid: Grid, latitude: float) -> bool:
+    """Whether a pole lies on the grid, or so near its edge that every longitude comes close."""
+    x, y = _from_lonlat(grid.crs, np.array([0.0]), np.array([latitude]))
+    west, east, south, north = grid.extent
+    return bool(west <= x[0] <= east and south <= y[0] <= north)
+
+
+def _scale_of(grid: Grid) -> str:
+    dy, dx = grid.cell_metres
+    side = max(dy * grid.height, dx * grid.width)
+    return "10m" if side <= _FINE_M else "50m" if side <= _MEDIUM_M else "110m"
+
+
+def _on_grid(
+    geometries: list[BaseGeometry], grid: Grid, *, box: Box, tolerance: float
+) -> list[BaseGeometry]:
+    """The geometries in the grid's coordinates, cut at its edge, simplified to ``tolerance``."""
+    import shapely  # noqa: PLC0415 - heavy
+
+    west, east, south, north = grid.extent
+
+    def project(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(_from_lonlat(grid.crs, vertices[:, 0], vertices[:, 1]))
+
+    kept = []
+    for geometry in geometries:
+        cut = shapely.segmentize(shapely.clip_by_rect(geometry, *box), _LONGEST_EDGE)
+        if cut.is_empty:
+            continue
+        projected = shapely.transform(cut, project)
+        # A vertex beyond the horizon of the projection; nothing near the grid has one.
+        if not np.isfinite(shapely.get_coordinates(projected)).all():
+            continue
+        simple = shapely.simplify(projected, tolerance)
+        inside = shapely.clip_by_rect(simple, west, south, east, north)
+        if not inside.is_empty:
+            kept.append(inside)
+    return kept
+
+
+def _places_on_grid(places: list[Place], grid: Grid) -> tuple[tuple[Place, float, float], ...]:
+    if not places:
+        return ()
+    lon, lat = np.array([(place.lon, place.lat) for place in places]).T
+    x, y = _from_lonlat(grid.crs, lon, lat)
+    west, east, south, north = grid.extent
+    inside = (west <= x) & (x <= east) & (south <= y) & (y <= north)
+    return tuple((places[i], float(x[i]), float(y[i])) for i in np.flatnonzero(inside))
+
+
+def _lonlat(crs: pyproj.CRS, x: Any, y: Any) -> tuple[Any, Any]:
+    lon, lat = pyproj.Transformer.from_crs(crs, WGS84, always_xy=True).transform(x, y)
+    return np.asarray(lon), np.asarray(lat)
+
+
+def _from_lonlat(crs: pyproj.CRS, lon: Any, lat: Any) -> tuple[Any, Any]:
+    x, y = pyproj.Transformer.from_crs(WGS84, crs, always_xy=True).transform(lon, lat)
+    return np.asarray(x), np.asarray(y)
