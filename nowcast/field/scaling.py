@@ -42,8 +42,9 @@ class RainScaling:
         rates: Any = rate_mm_h
         ratio: Any = 1.0 + rates.clip(0.0, self.maximum_mm_h) / self.reference_mm_h
         # Both kinds know their own logarithm: the field's rooms import no torch.
-        logarithm: Values = np.log10(ratio) if isinstance(ratio, np.ndarray) else ratio.log10()
-        return logarithm
+        logarithm: Any = np.log10(ratio) if isinstance(ratio, np.ndarray) else ratio.log10()
+        scaled: Values = logarithm
+        return scaled
 
     def rate_mm_h(self, scaled: Values) -> Values:
         """Rain rates (mm h-1) of scaled values, an array or a tensor; below 0 is dry."""

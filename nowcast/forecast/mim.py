@@ -42,10 +42,18 @@ class _Loaded(NamedTuple):
 
 @dataclass(frozen=True)
 class Mim:
-    """The network with the weights of a file; any grid, any number of leads."""
+    """The network with the weights of a file; any grid, any number of leads.
+
+    Attributes:
+        weights: a checkpoint with a head for rain.
+        device: where torch computes.
+        probabilities: whether probabilities of exceedance are said too.
+
+    """
 
     weights: Path
     device: str = "cpu"
+    probabilities: bool = True
     name: str = "mim"
 
     @property
@@ -92,7 +100,8 @@ class Mim:
         """Rates (steps, y, x) and probabilities (threshold, steps, y, x) or None."""
         head, shape = self._loaded.head, frames.shape[1:]
         count = len(head.thresholds_mm_h)
-        says_chances = steps * shape[0] * shape[1] <= PROBABILITY_CELLS
+        fits = steps * shape[0] * shape[1] <= PROBABILITY_CELLS
+        says_chances = self.probabilities and fits
         rate = np.empty((steps, *shape), np.float32)
         chances = np.empty((count, steps, *shape), np.float32) if says_chances else None
         velocity = torch.from_numpy(motion).to(self.device)

@@ -35,6 +35,7 @@ class Plan:
     crops: CropSettings
     settings: TrainSettings
     batch_size: int = 4
+    leads: int = 12
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,75 @@
+"""The program: its commands, and what a user sees when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from nowcast.cli import demo, doctor, feeds, forecast, learn, pictures, scores
+from nowcast.field.errors import NowcastError
+
+EPILOGUE = (
+    "Exit codes: 0 done, 1 failed, 2 wrong use, 65 unusable data, 66 missing frames, "
+    "69 no method could answer, 73 cannot write, 78 unusable weights, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="nowcast",
+    help="Radar nowcasting with MIM: raw radar files in; CF NetCDF, maps and scores out.",
+    epilog=EPILOGUE,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (feeds, forecast, scores, pictures, learn, doctor, demo):
+    group.add_to(app)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        typer.echo(f"nowcast {metadata.version('mim-nowcast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the program; a user's mistake is one sentence and an exit code, no traceback."""
+    # Large tensors come and go: glibc would map and unmap each of them, page by page. It reads this
+    # when a process starts, so the program starts itself once more.
+    _keep_large_blocks()
+    try:
+        app()
+    except NowcastError as error:
+        typer.echo(f"nowcast: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("nowcast: interrupted", err=True)
+        sys.exit(130)
+
+
+def _keep_large_blocks() -> None:
+    wanted = {
+        "MALLOC_MMAP_THRESHOLD_": "4294967296",
+        "MALLOC_TRIM_THRESHOLD_": "17179869184",
+        "MALLOC_TOP_PAD_": "268435456",
+    }
+    heavy = {"run", "hindcast", "train", "demo", "verify"} & set(sys.argv[1:2])
+    if heavy and sys.platform == "linux" and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
+        os.execve(
+            sys.executable, [sys.executable, "-m", "nowcast", *sys.argv[1:]], os.environ | wanted
+        )

@@ -1,0 +1,69 @@
+"""``nowcast train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nowcast.cli.common import AsJson, Series, print_json, progress, say
+
+
+def add_to(app: typer.Typer) -> None:
+    """Join the command to the program."""
+    app.command()(train)
+
+
+def train(
+    out: Annotated[Path, typer.Option("--out", help="File of weights to write (.safetensors).")],
+    feed: Annotated[
+        str | None, typer.Option("--feed", help="The radar feed to learn from.")
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="Folder of its files, at any depth.")
+    ] = None,
+    series: Series = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe that ships (radar), or a TOML file of your own.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that the archives of a recipe are relative to.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the samples and weights.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Train a MIM on one archive, or on those of a recipe; goes on where it was interrupted.
+
+    Example:
+
+        nowcast train --feed knmi --archive DATA/radar/knmi --steps 20 --out weights.safetensors
+
+        nowcast train --recipe radar --data DATA --out radar.safetensors
+    """
+    from nowcast import build
+
+    chosen = build.training_recipe(
+        recipe=recipe, feed_name=feed, archive_folder=archive, series=series
+    )
+    plan = build.plan(chosen, steps=steps, seed=seed, device=device)
+    say("reading the archives")
+    episodes = build.episodes(chosen.sources, plan=plan, data=data or Path())
+    held_out = build.episodes(chosen.validation, plan=plan, data=data or Path())
+    for episode in episodes:
+        say(f"  {episode.name}: {episode.radar.sizes['time']} frames")
+    with progress("training", plan.settings.steps) as advance:
+        header = build.trained(
+            episodes,
+            plan=plan,
+            out=out,
+            validation=held_out,
+            recipe=chosen,
+            heard=lambda step, loss: advance(f"step {step}, loss {loss:.3f}"),
+        )
+    if as_json:
+        print_json({"weights": str(out), **header})
+    else:
+        typer.echo(str(out))

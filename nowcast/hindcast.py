@@ -1,0 +1,67 @@
+"""Many cycles over an archive: every method at every issue time, one file a forecast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nowcast.cycle import Cycle
+from nowcast.field.atomic import make_folder
+from nowcast.field.errors import MethodError, SourceError
+from nowcast.products.netcdf import NetCdf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from nowcast.forecast.base import Nowcaster
+    from nowcast.ingest.base import Source
+
+
+class Done(NamedTuple):
+    """One forecast of a hindcast: whose, when, where; or why there is none."""
+
+    method: str
+    issued: np.datetime64
+    path: Path | None
+    problem: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Hindcast:
+    """Which forecasts to make, and where they go: ``out/METHOD/YYYYmmddTHHMMZ.nc``."""
+
+    source: Source
+    nowcasters: Mapping[str, Nowcaster]
+    steps: int
+    out: Path
+
+    def run(self, issue_times: Sequence[np.datetime64]) -> Iterator[Done]:
+        """Each forecast as it is made; those whose file is there already are kept.
+
+        A cycle that frames or method do not allow is reported and left out; the others go on.
+        Raises ProductError where nothing can be written.
+        """
+        for issued in issue_times:
+            for method, nowcaster in self.nowcasters.items():
+                yield self._one(method, nowcaster, issued)
+
+    def _one(self, method: str, nowcaster: Nowcaster, issued: np.datetime64) -> Done:
+        folder = make_folder(self.out / method)
+        path = folder / f"{stamp(issued)}.nc"
+        if path.is_file():  # files are renamed into place: what is there is whole
+            return Done(method, issued, path, kept=True)
+        cycle = Cycle(source=self.source, nowcaster=nowcaster, products=(NetCdf(),))
+        try:
+            made = cycle.run(issued=issued, steps=self.steps, into=folder)
+        except (SourceError, MethodError) as error:
+            return Done(method, issued, None, problem=str(error))
+        return Done(method, issued, made.written[0])
+
+
+def stamp(issued: np.datetime64) -> str:
+    """An issue time as file names have it: 20150515T1720Z."""
+    return f"{issued.astype('datetime64[m]')}Z".replace("-", "").replace(":", "")
