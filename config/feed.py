@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+UNKNOWN = "unknown"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ReaderFormat = Literal[
     "cf",
@@ -17,6 +18,7 @@ ReaderFormat = Literal[
     "mch-gif",
     "meteonet",
     "mrms-grib",
+    "nimrod",
     "odim",
     "odim-tar",
     "radolan",
@@ -73,8 +75,8 @@ class FeedProfile(_Profile):
 
     name: Annotated[str, Field(pattern=r"[a-z0-9]+(-[a-z0-9]+)*")]
     title: Annotated[str, Field(min_length=1)]
-    institution: str = "unknown"
-    licence: str = "unknown"
+    institution: str = UNKNOWN
+    licence: str = UNKNOWN
     references: str = ""
     pattern: tuple[str, ...] = ()
     time_format: tuple[str, ...] = ()
