@@ -79,6 +79,8 @@ def frames_attributes(
         "processing_level": "observation",
     }
     facts = _coverage(times, schema.grid_of(frames))
+    if times.size > 1:
+        facts["time_coverage_resolution"] = _duration(np.diff(times).min())
     return _completed(given, described, facts | _writing(given, written)) | dict(more)
 
 
@@ -91,6 +93,7 @@ def _completed(
         "institution": institution,
         "creator_name": institution,
         "creator_type": "institution",
+        "creator_institution": institution,
         "project": "mim-nowcast",
         "references": REFERENCES,
         "license": str(given.get("licence", "not stated: ask the source of the data")),
@@ -99,6 +102,7 @@ def _completed(
         "standard_name_vocabulary": "CF Standard Name Table v93",
         "cdm_data_type": "Grid",
         "instrument": "weather radar",
+        "platform": "network of ground-based weather radars",
         "naming_authority": "mim-nowcast",
     }
     # Empty rather than absent: nobody has to ask whether the name was misspelt.
@@ -136,6 +140,7 @@ def _coverage(times: NDArray[np.datetime64], grid: Grid) -> dict[str, Any]:
     south, north = float(np.nanmin(lat)), float(np.nanmax(lat))
     west, east = float(np.nanmin(lon)), float(np.nanmax(lon))
     corners = ((south, west), (south, east), (north, east), (north, west), (south, west))
+    unit = "degree" if grid.is_geographic else "m"
     ring = ", ".join(f"{latitude:.5f} {longitude:.5f}" for latitude, longitude in corners)
     return {
         "time_coverage_start": _iso(times[0]),
@@ -144,9 +149,11 @@ def _coverage(times: NDArray[np.datetime64], grid: Grid) -> dict[str, Any]:
         "geospatial_lat_min": south,
         "geospatial_lat_max": north,
         "geospatial_lat_units": "degrees_north",
+        "geospatial_lat_resolution": f"{grid.dy:g} {unit}",
         "geospatial_lon_min": west,
         "geospatial_lon_max": east,
         "geospatial_lon_units": "degrees_east",
+        "geospatial_lon_resolution": f"{grid.dx:g} {unit}",
         "geospatial_bounds": f"POLYGON (({ring}))",
         "geospatial_bounds_crs": "EPSG:4326",
     }

@@ -28,14 +28,18 @@ _TIME = {
     "calendar": "standard",
     "units_metadata": "leap_seconds: utc",
 }
+_LONG_NAMES = {
+    "time": "valid time",
+    "lead_time": "time from issue to validity",
+    "forecast_reference_time": "time of the newest frame used",
+}
 _INFILLED = {
-    "standard_name": "quality_flag",
     "long_name": "whether the frame was made up from its neighbours",
     "flag_values": np.array([0, 1], dtype=np.int8),
     "flag_meanings": "observed infilled",
 }
 # Attributes that exist on disk alone; reading takes them away again.
-ON_DISK_ONLY = ("ancillary_variables", "coordinates", "coverage_content_type", "units_metadata")
+_ON_DISK_ONLY = ("ancillary_variables", "coordinates", "coverage_content_type", "units_metadata")
 _AUXILIARY = ("time", "forecast_reference_time", "lat", "lon", "infilled")
 
 
@@ -73,12 +77,32 @@ def decoded(raw: xr.Dataset) -> xr.Dataset:
     """
     dataset = raw.drop_vars(("lat", "lon"), errors="ignore").drop_encoding()
     dataset = dataset.set_coords([name for name in ("crs",) if name in dataset])
-    for variable in dataset.variables.values():
-        for name in ON_DISK_ONLY:
-            variable.attrs.pop(name, None)
+    for name, variable in dataset.variables.items():
+        for attribute in _ON_DISK_ONLY:
+            variable.attrs.pop(attribute, None)
+        if variable.attrs.get("long_name") == _LONG_NAMES.get(str(name)):
+            variable.attrs.pop("long_name", None)
     if "infilled" in dataset.variables:
         dataset = dataset.assign_coords(infilled=("time", dataset["infilled"].values.astype(bool)))
     return dataset
+
+
+def encodings(
+    raw: xr.Dataset, *, chunks: str, compression: Mapping[str, Any]
+) -> dict[Hashable, dict[str, Any]]:
+    """How xarray shall store each variable: a field (y, x) a chunk, under the key ``chunks``.
+
+    Data has NaN for missing; all else has no fill value, which CF forbids on coordinates.
+    """
+    options: dict[Hashable, dict[str, Any]] = {}
+    for name, variable in raw.variables.items():
+        is_data = "coverage_content_type" in variable.attrs and variable.dtype.kind == "f"
+        options[name] = {"_FillValue": np.float32(np.nan) if is_data else None}
+        if variable.ndim >= 2:
+            plane = 2 if "y" in variable.dims else variable.ndim
+            shape = (1,) * (variable.ndim - plane) + tuple(variable.shape[-plane:])
+            options[name] |= {**compression, chunks: shape}
+    return options
 
 
 @lru_cache(maxsize=1)
@@ -94,19 +118,10 @@ def lonlat(grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return lon, lat
 
 
-def is_field(name: str, raw: xr.Dataset) -> bool:
-    """Whether a variable on disk holds data, in which NaN means missing."""
-    return "coverage_content_type" in raw[name].attrs and raw[name].dtype.kind == "f"
-
-
-def chunk(variable: xr.Variable) -> tuple[int, ...]:
-    """The shape of a chunk: one field (y, x); a variable without y is one chunk."""
-    plane = 2 if "y" in variable.dims else variable.ndim
-    return (1,) * (variable.ndim - plane) + tuple(variable.shape[-plane:])
-
-
 def _encoded(name: str, variable: xr.Variable) -> xr.Variable:
     values, attrs = variable.values, dict(variable.attrs)
+    if name in _LONG_NAMES:
+        attrs.setdefault("long_name", _LONG_NAMES[name])
     if values.dtype.kind == "M":
         values, attrs = _seconds(name, values - _EPOCH), attrs | _TIME
     elif values.dtype.kind == "m":
