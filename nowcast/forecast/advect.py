@@ -38,7 +38,7 @@ _PARTS = 4096
 # How much of the interpolation weight must lie on seen cells for a value to be said.
 _ENOUGH = 0.5
 # torch spreads an operation over threads from 32768 values on; a displacement has two a cell.
-_BAND_CELLS = 16383
+_BAND_VALUES = 32767
 
 
 def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
@@ -58,7 +58,7 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
         for lead, way in enumerate(_trajectory(motion, rows, steps=steps, substeps=substeps)):
             leads[lead, :, rows] = way
 
-    _in_bands(follow, shape=motion.shape[1:], device=motion.device)
+    _in_bands(follow, fields=motion.unsqueeze(0))
     return leads
 
 
@@ -76,10 +76,19 @@ def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tens
         )
     if displacement.shape[0] == 1:  # one way for all: let the fields share it as channels
         fields = fields.reshape(1, count * channels, height, width)
-    read = _reader(
-        _seen_and_padded(fields), shape=fields.shape[-2:], rows=slice(0, height), mode=mode
-    )
-    moved = read(displacement.detach().to(fields.device, torch.float32))
+    source, shape = _seen_and_padded(fields), fields.shape[-2:]
+    ways = displacement.detach().to(fields.device, torch.float32)
+    if torch.is_grad_enabled() and fields.requires_grad:
+        read = _reader(source, shape=shape, rows=slice(0, height), mode=mode)
+        return read(ways).reshape(count, channels, height, width)
+    moved = torch.empty(fields.shape, dtype=torch.float32, device=fields.device)
+
+    def arrive(rows: slice) -> None:
+        for n, way in enumerate(ways):
+            read = _reader(source[n : n + 1], shape=shape, rows=rows, mode=mode)
+            moved[n, :, rows] = read(way[None, :, rows])[0]
+
+    _in_bands(arrive, fields=fields)
     return moved.reshape(count, channels, height, width)
 
 
@@ -98,7 +107,8 @@ def extrapolate(
             f"expected {(2, *field.shape[-2:])}"
         )
     motion = _finite(motion).to(field.device)
-    source, shape = _seen_and_padded(field.reshape(1, -1, *field.shape[-2:])), field.shape[-2:]
+    layers, shape = field.reshape(1, -1, *field.shape[-2:]), field.shape[-2:]
+    source = _seen_and_padded(layers)
     forecast = torch.empty((steps, *field.shape), dtype=torch.float32, device=field.device)
 
     def follow(rows: slice) -> None:
@@ -111,7 +121,7 @@ def extrapolate(
     if torch.is_grad_enabled() and field.requires_grad:
         follow(slice(0, shape[0]))
     else:
-        _in_bands(follow, shape=shape, device=field.device)
+        _in_bands(follow, fields=layers)
     return forecast
 
 
@@ -144,19 +154,25 @@ def _finite(motion: Tensor) -> Tensor:
     return motion
 
 
-def _in_bands(work: Callable[[slice], None], *, shape: torch.Size, device: torch.device) -> None:
-    """``work`` on every band of rows of a field of ``shape``, on as many threads as torch has.
+def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
+    """``work`` on every band of rows of ``fields`` (N, C, H, W), on as many threads as torch has.
 
     The rows go their ways alone. A band is small enough to stay in the cache and below the size
     from which torch spreads each operation over threads, which costs more than it gains here, and
     very much more on a busy machine. The bands do not depend on the number of threads.
     """
-    height, width = shape
-    rows = max(1, _BAND_CELLS // width) if device.type == "cpu" else height
+    _, channels, height, width = fields.shape
+    rows = max(1, _BAND_VALUES // (width * max(channels, 2))) if not fields.is_cuda else height
     bands = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
-    without_graph = torch.no_grad()(work)  # grad mode belongs to a thread
+    inference = torch.is_inference_mode_enabled()
+
+    def work_without_graph(rows: slice) -> None:
+        # These modes belong to a thread: a new one knows nothing of its caller's.
+        with torch.no_grad(), torch.inference_mode(inference):
+            work(rows)
+
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as threads:
-        list(threads.map(without_graph, bands))
+        list(threads.map(work_without_graph, bands))
 
 
 def _trajectory(motion: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
@@ -218,7 +234,7 @@ def _reader(
 ) -> Callable[[Tensor], Tensor]:
     """What reads the ``source`` of _seen_and_padded at a displacement of some rows.
 
-    It takes (N, 2, rows, W) and gives (N, C, rows, W).
+    It takes (N, 2, rows, W) in cells and gives (N, C, rows, W).
     """
     base, scale = _coordinates(shape, rows, size=source.shape[-2:], device=source.device)
     scale = scale / _PARTS
