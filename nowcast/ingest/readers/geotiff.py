@@ -6,12 +6,12 @@ import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pyproj
 
-from nowcast.field.errors import FormatError, SchemaError, UnsafeFileError
+from nowcast.field.errors import FormatError, SchemaError, UnsafeFileError, UsageError
 from nowcast.field.grid import Grid
 from nowcast.ingest.readers.coding import FMI_ZR, Coding, Quantity
 from nowcast.ingest.readers.single import single_frame, utc
@@ -52,6 +52,11 @@ class GeoTiff:
     undetect: float | None = 0
     quantity: Quantity = "dbz"
     zr: ZR = FMI_ZR
+
+    def __post_init__(self) -> None:
+        if self.quantity not in get_args(Quantity):
+            expected = " or ".join(get_args(Quantity))
+            raise UsageError(f"GeoTIFF quantity {self.quantity!r}, expected {expected}")
 
     def matches(self, path: Path) -> bool:
         """Whether the file starts as a TIFF does and has a projection."""

@@ -94,7 +94,8 @@ class MrmsGrib:
 @contextmanager
 def _message(path: Path) -> Iterator[Any]:
     """The eccodes handle of the one message, whole; its errors come out as FormatError."""
-    # field.grid has imported pyproj by now: loaded after eccodes, it crashes when Python exits.
+    # eccodes 2.43 and later lay a PROJ of their own over everybody's, which breaks pyproj where it
+    # comes second; field.grid has imported it by now.
     import eccodes  # noqa: PLC0415
 
     data = contents(path, expected=_EXPECTED, limit=_BYTE_LIMIT)

@@ -111,7 +111,7 @@ def _member(
 
 
 def _datetimes(pickled: bytes) -> Iterator[np.datetime64]:
-    for operation, argument, _ in pickletools.genops(pickled):
+    for _, argument, _ in pickletools.genops(pickled):
         if isinstance(argument, str):
             foreign = set(argument.split()) - _WORDS
             if foreign:
