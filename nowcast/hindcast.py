@@ -49,9 +49,13 @@ class Hindcast:
             for method, nowcaster in self.nowcasters.items():
                 yield self._one(method, nowcaster, issued)
 
+    def path(self, method: str, issued: np.datetime64) -> Path:
+        """Where the forecast of a method at an issue time stands."""
+        return self.out / method / f"{stamp(issued)}.nc"
+
     def _one(self, method: str, nowcaster: Nowcaster, issued: np.datetime64) -> Done:
-        folder = make_folder(self.out / method)
-        path = folder / f"{stamp(issued)}.nc"
+        path = self.path(method, issued)
+        folder = make_folder(path.parent)
         if path.is_file():  # files are renamed into place: what is there is whole
             return Done(method, issued, path, kept=True)
         cycle = Cycle(source=self.source, nowcaster=nowcaster, products=(NetCdf(),))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOTION_FRAMES = 4
+# Learning needs the motion at hundreds of times: on large grids it is found between block means.
+MOTION_CELLS = 600_000
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Episode:
             if issue not in self._motions:
                 first = max(issue + 1 - MOTION_FRAMES, 0)
                 past = schema.Radar(self.radar.isel(time=slice(first, issue + 1)))
-                self._motions[issue] = motion_of(past).astype(np.float16)
+                cells = self.rate_mm_h[0].size
+                block = max(round((cells / MOTION_CELLS) ** 0.5), 1)
+                self._motions[issue] = motion_of(past, block=block).astype(np.float16)
             return self._motions[issue].astype(np.float32)
 
 
