@@ -187,6 +187,15 @@ def test_weights_of_one_grid_run_on_another() -> None:
     assert not torch.allclose(one[..., -2:, -2:], two[..., 22:24, 22:24], rtol=0, atol=1e-4)
 
 
+def test_forecast_pads_with_the_edge_at_the_bottom_and_right() -> None:
+    config = MIMConfig(in_channels=1, num_hidden=(3, 3), kernel_size=3, patch=4)
+    model, seen = build(config), torch.rand(1, 2, 1, 6, 7)
+    rows, columns = [0, 1, 2, 3, 4, 5, 5, 5], [0, 1, 2, 3, 4, 5, 6, 6]
+    with torch.no_grad():
+        padded = model.forecast(seen[..., rows, :][..., columns], steps=2)
+        assert torch.equal(model.forecast(seen, steps=2), padded[..., :6, :7])
+
+
 @pytest.mark.parametrize("first_layer", ["st_lstm", "predrnn_st_lstm", "causal_lstm"])
 def test_the_two_inputs_of_mim_n_part_above_the_first_block(first_layer: str) -> None:
     config = MIMConfig(in_channels=1, num_hidden=(3, 3, 3), kernel_size=3, first_layer=first_layer)

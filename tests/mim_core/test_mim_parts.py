@@ -69,6 +69,12 @@ def test_losses_by_hand() -> None:
     assert prediction.grad.tolist() == [[0.5, 0.0, 0.0], [1.0, 0.0, 0.0]]
 
 
+def test_a_mean_without_what_is_masked() -> None:
+    errors = torch.tensor([[1.0, math.nan], [math.inf, 3.0]])
+    mean = losses.masked_mean(errors, mask=torch.tensor([[1, 0], [0, 1]]))
+    assert mean.item() == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("loss", [losses.mean_squared_error, losses.mean_absolute_error])
 def test_an_empty_mask_costs_nothing(loss: object) -> None:
     prediction = random(2, 3, 1, 4, 4).requires_grad_()

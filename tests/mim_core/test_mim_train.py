@@ -19,7 +19,7 @@ from mim_core.batches import Batch
 from mim_core.config import MIMConfig
 from mim_core.model import MIM
 from mim_core.settings import Hooks, TrainSettings, tensorboard
-from mim_core.train import TrainingError, fit
+from mim_core.train import Loss, TrainingError, fit
 
 CONFIG = MIMConfig(in_channels=1, num_hidden=(4, 4), kernel_size=3, layer_norm=True)
 SETTINGS = TrainSettings(
@@ -66,15 +66,21 @@ def network() -> MIM:
     return MIM(CONFIG)
 
 
+def noisy_error(network: nn.Module, batch: Batch) -> Tensor:
+    """A loss that draws global random numbers, as dropout would."""
+    frames = batch["frames"]
+    return squared_error(network, {**batch, "frames": frames + 0.1 * torch.randn_like(frames)})
+
+
 def recorded(
-    out: Path, settings: TrainSettings, stop_at: int | None = None
+    out: Path, settings: TrainSettings, *, loss: Loss = squared_error, stop_at: int | None = None
 ) -> tuple[dict[int, float], dict[str, Tensor], MIM]:
     curve: dict[int, float] = {}
     model = network()
     trained = fit(
         model,
         drifting,
-        loss=squared_error,
+        loss=loss,
         settings=settings,
         out=out,
         hooks=Hooks(progress=curve.__setitem__, stop=lambda step: step == stop_at),
@@ -83,15 +89,38 @@ def recorded(
 
 
 def test_twenty_steps_are_ten_and_ten_to_the_bit(tmp_path: Path) -> None:
-    whole, weights, average = recorded(tmp_path / "whole", SETTINGS)
-    first, _, _ = recorded(tmp_path / "halves", SETTINGS, stop_at=10)
-    second, weights_again, average_again = recorded(tmp_path / "halves", SETTINGS)
+    whole, weights, average = recorded(tmp_path / "whole", SETTINGS, loss=noisy_error)
+    first, _, _ = recorded(tmp_path / "halves", SETTINGS, loss=noisy_error, stop_at=10)
+    second, weights_again, average_again = recorded(tmp_path / "halves", SETTINGS, loss=noisy_error)
     assert sorted(first) == list(range(1, 11))
     assert {**first, **second} == whole
     for name, values in weights.items():
         assert torch.equal(values, weights_again[name]), name
     for name, values in average.state_dict().items():
         assert torch.equal(values, average_again.state_dict()[name]), name
+
+
+def test_the_loop_does_what_a_plain_loop_does(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, steps=5, gradient_clip=0.05)
+    curve, weights, average = recorded(tmp_path, settings)
+    model = network()
+    kept = [weight.detach().clone() for weight in model.parameters()]
+    optimiser = torch.optim.Adam(model.parameters())
+    for step in range(5):
+        optimiser.param_groups[0]["lr"] = settings.learning_rate_at(step)
+        optimiser.zero_grad()
+        loss = squared_error(model, drifting(step))
+        torch.autograd.backward(loss)
+        assert torch.nn.utils.clip_grad_norm_(model.parameters(), 0.05) > 0.05
+        optimiser.step()
+        assert curve[step + 1] == loss.item()
+        decay = min(0.9, (step + 1) / (step + 11))
+        for old, new in zip(kept, model.parameters(), strict=True):
+            old.copy_(decay * old + (1 - decay) * new.detach())
+    for name, weight in model.named_parameters():
+        assert torch.equal(weights[name], weight), name
+    for old, weight in zip(kept, average.parameters(), strict=True):
+        torch.testing.assert_close(weight, old)
 
 
 def test_it_learns(tmp_path: Path) -> None:
@@ -207,8 +236,12 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
             sys.path.insert(0, {str(Path(__file__).parent)!r})
             import test_mim_train as tests
             from dataclasses import replace
+            def shared_error(network, batch):
+                assert len(batch["frames"]) == len(batch["true_frame_flag"]) == 2
+                return tests.squared_error(network, batch)
             settings = replace(tests.SETTINGS, steps=6, devices=2, strategy="ddp")
-            curve, _, _ = tests.recorded(Path({str(tmp_path)!r}) / "two", settings)
+            out = Path({str(tmp_path)!r}, "two")
+            curve, _, _ = tests.recorded(out, settings, loss=shared_error)
             if curve:
                 Path({str(tmp_path)!r}, "curve.json").write_text(json.dumps(curve))
         """)
