@@ -120,8 +120,20 @@ def _remove(path: Path) -> None:
 def _explained(error: OSError, path: Path) -> ProductError:
     fallback = (error.strerror or str(error), "see whether the disk is full or failing")
     cause, remedy = _CAUSES.get(error.errno or 0, fallback)
-    standing = next((parent for parent in path.absolute().parents if parent.exists()), Path("/"))
+    # os.path.exists also answers where looking is forbidden.
+    parents = path.absolute().parents
+    standing = next((parent for parent in parents if os.path.exists(parent)), parents[-1])  # noqa: PTH110
     free = shutil.disk_usage(standing).free / 2**20
     return ProductError(
         f"{path}: could not be written: {cause} ({free:,.0f} MiB free under {standing}): {remedy}"
     )
+
+
+def make_folder(path: Path | str) -> Path:
+    """The folder, made with its parents where it is missing; raises ProductError."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _explained(error, path) from error
+    return path
