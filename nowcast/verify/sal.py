@@ -66,10 +66,10 @@ def sal_sums(forecast: ArrayLike, observed: ArrayLike) -> SalSums:
     ``pysteps.verification.salscores.sal`` finds the objects (by its thunderstorm detection: at
     least 50 cells above 1/15 of the wet cells' 95th percentile) and reads S, A and L off them. What
     it is given differs from its own defaults in two ways. A cell that is NaN on either side is
-    emptied on both, for pysteps takes A over each field's own cells and loses L where NaN lies
-    within an object's box. And where both are dry, all three are undefined without asking it. Where
-    one alone is dry S and A are -2 or 2 and L is undefined; without objects on either side so are S
-    and L.
+    emptied on both, for pysteps takes A over each field's own cells, and leaves an object out of L
+    where NaN lies within its box. And where both are dry, all three are undefined without asking
+    it. Where one alone is dry S and A are -2 or 2 and L is undefined; without objects on either
+    side so are S and L.
 
     Takes seconds for a national composite. Raises UsageError where scikit-image, which pysteps
     needs here, is missing.
