@@ -241,7 +241,7 @@ class _Scan:
             for entry in frames.values():
                 self.leave(SERIES, entry.path.name)
         return tuple(
-            Ignored(reason, len(names), tuple(names[:_EXAMPLES]))
+            Ignored(reason, len(names), tuple(dict.fromkeys(names))[:_EXAMPLES])
             for reason, names in sorted(self.left.items())
         )
 

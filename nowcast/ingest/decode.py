@@ -55,26 +55,42 @@ def open_frames(path: Path, *, profiles: Iterable[FeedProfile]) -> Frames:
     """All frames of one file of any known format.
 
     A profile that knows the name and whose reader knows the content reads it; otherwise whichever
-    format knows the content. Raises MissingFramesError where there is no such file and FormatError
-    where nothing fits, saying what was tried.
+    format knows the content. Raises MissingFramesError where there is no such file, FormatError
+    where nothing fits, saying what was tried, and UnsafeFileError.
     """
     if not path.exists():
         raise MissingFramesError(f"{path}: no such file or folder")
-    tried = []
-    for profile in profiles:
-        match = profile.match(path.name)
-        if match is None:
-            continue
+    named = named_by(path, profiles)
+    for profile, stamp in named:
         reader = reader_of(profile)
         if reader.matches(path):
-            return reader.read(path, stamp=valid_time(profile, match))
-        tried.append(f"named as feed {profile.name}, but not {profile.reader.format} inside")
-    for name in _SELF_DESCRIBING:
+            return reader.read(path, stamp=stamp)
+    problems = []
+    for name in _SELF_DESCRIBING if path.is_file() else ("cf",):
         reader = _reader(name)
         if reader.matches(path):
-            return reader.read(path)
-    tried.append(f"not one of {', '.join(_SELF_DESCRIBING)} by content")
-    raise FormatError(f"{path}: {describe(path)}, no format that is read here: {'; '.join(tried)}")
+            try:
+                return reader.read(path)
+            except FormatError as error:
+                problems.append(str(error))
+    if problems:
+        raise FormatError("; or ".join(problems))
+    if named:
+        # It is not what its name says: its own reader knows best what is wrong with it.
+        profile, stamp = named[0]
+        return reader_of(profile).read(path, stamp=stamp)
+    raise FormatError(
+        f"{path}: {describe(path)}, expected one of {', '.join(_SELF_DESCRIBING)}; "
+        f"a GeoTIFF is read where a feed knows its name"
+    )
+
+
+def named_by(
+    path: Path, profiles: Iterable[FeedProfile]
+) -> list[tuple[FeedProfile, np.datetime64 | None]]:
+    """The profiles that know a file's name, and the time that it states for them."""
+    matches = ((profile, profile.match(path.name)) for profile in profiles)
+    return [(profile, valid_time(profile, match)) for profile, match in matches if match]
 
 
 def describe(path: Path) -> str:
