@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import errno
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import netCDF4
-import numpy as np
 
 from nowcast.field import schema
 from nowcast.field.atomic import written_beside
@@ -71,50 +67,19 @@ def write_frames(
 
 def _write(raw: xr.Dataset, path: Path, *, compression: Compression, level: int) -> None:
     """Write raw values to ``path``; every failure is an OSError."""
+    options = {"compression": compression, "complevel": level, "shuffle": True, "fletcher32": True}
+    stored = encoding.encodings(raw, chunks="chunksizes", compression=options)
     try:
-        with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
-            for name, size in raw.sizes.items():
-                file.createDimension(str(name), size)
-            file.setncatts(raw.attrs)
-            for name in raw.variables:
-                _write_variable(file, raw, str(name), compression=compression, level=level)
-    except RuntimeError as error:
+        raw.to_netcdf(path, engine="netcdf4", encoding=stored)
+    except (RuntimeError, OSError) as error:
         raise _cause(path, error) from error
 
 
-def _cause(path: Path, error: RuntimeError) -> OSError:
-    """The system's reason for a failed write, which the library keeps to itself."""
+def _cause(path: Path, error: Exception) -> OSError:
+    """The system's reason for a failed write: the library keeps it, or says "permission denied"."""
     try:
         with path.open("ab") as file:
             file.write(bytes(2**24))
     except OSError as reason:
         return reason
     return OSError(errno.EIO, str(error))
-
-
-def _write_variable(
-    file: netCDF4.Dataset, raw: xr.Dataset, name: str, *, compression: Compression, level: int
-) -> None:
-    variable = raw.variables[name]
-    dims = tuple(str(dim) for dim in variable.dims)
-    options: dict[str, Any] = {}
-    if variable.ndim >= 2:
-        options = {
-            "compression": compression,
-            "complevel": level,
-            "shuffle": True,
-            "fletcher32": True,
-            "chunksizes": encoding.chunk(variable),
-        }
-    # A fill value on coordinates breaks CF; False is netCDF4's word for "none, and do not prefill".
-    options["fill_value"] = np.float32(np.nan) if encoding.is_field(name, raw) else False
-    stored = file.createVariable(name, variable.dtype, dims, **options)
-    stored.setncatts(variable.attrs)
-    stored.set_auto_maskandscale(False)
-    values = variable.values
-    if values.ndim <= 2:
-        stored[...] = values
-        return
-    # Plane by plane, so that the library never holds more than one.
-    for index in itertools.product(*map(range, values.shape[:-2])):
-        stored[index] = values[index]
