@@ -1,0 +1,67 @@
+"""What the help promises: it is quick, it loads little, and its examples run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from nowcast.cli.app import app
+
+HEAVY = ("torch", "cartopy", "pysteps", "xarray", "matplotlib", "netCDF4", "pandas")
+
+
+def examples() -> list[str]:
+    """Every ``nowcast ...`` line in the help of the commands, in the order of the commands."""
+    order = ["feeds", "inspect", "run", "hindcast", "verify", "render", "train", "doctor", "demo"]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert sorted(commands) == sorted(order)
+    found = []
+    for name in order:
+        lines = re.findall(r"^ *(nowcast .+)$", commands[name].callback.__doc__ or "", re.MULTILINE)
+        assert lines, f"{name} has no example in its help"
+        found += lines
+    return found
+
+
+def test_every_example_runs(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("times.txt").write_text("2015-05-15T17:20Z\n")
+    for example in examples():
+        filled = example.replace("DATA", str(shared_data)).replace("TIMES", "times.txt")
+        result = CliRunner().invoke(app, shlex.split(filled)[1:])
+        assert result.exit_code == 0, f"{example}\n{result.output}\n{result.exception!r}"
+        assert result.stdout.strip(), f"{example} reports nothing"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        f"import sys, nowcast.cli.app; print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_any_module_prints_nothing() -> None:
+    code = (
+        "import importlib, pkgutil, nowcast, mim_core, config, stations\n"
+        "for package in (nowcast, mim_core, config, stations):\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        if not module.name.endswith('__main__'):\n"
+        "            importlib.import_module(module.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert re.fullmatch(r"nowcast \d+\.\d+\.\d+\n", result.stdout)
