@@ -111,6 +111,14 @@ def test_a_failed_write_leaves_the_old_file(saved: Path) -> None:
     assert saved.read_bytes() == before
 
 
+def test_who_reads_the_old_file_reads_it_whole(saved: Path) -> None:
+    before = saved.read_bytes()
+    with saved.open("rb") as old:
+        checkpoint.save(saved, MIM(CONFIG), metadata={})
+        assert old.read() == before
+    assert saved.read_bytes() != before
+
+
 def test_the_header_is_plain_json_to_any_reader(saved: Path) -> None:
     content = saved.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])

@@ -29,8 +29,9 @@ class Golden:
             if name.startswith(prefix)
         }
 
-    def sequence(self, name: str) -> Tensor:
-        return torch.from_numpy(self.arrays[name]).permute(0, 1, 4, 2, 3).contiguous()
+    def sequence(self, name: str, device: str = "cpu") -> Tensor:
+        values = torch.from_numpy(self.arrays[name]).permute(0, 1, 4, 2, 3)
+        return values.contiguous().to(device)
 
 
 @pytest.fixture(params=NAMES)
@@ -44,24 +45,32 @@ def golden(request: pytest.FixtureRequest, shared_data: Path) -> Golden:
 
 
 def predict(model: MIM, golden: Golden, *, recompute: bool = False) -> tuple[Tensor, Tensor]:
-    frames = golden.sequence("input/frames")
+    device = str(model.output.weight.device)
+    frames = golden.sequence("input/frames", device)
     output = model(
         frames,
         total_length=golden.config["total_length"],
         input_length=golden.config["input_length"],
-        true_frame_flag=golden.sequence("input/true_frame_flag"),
+        true_frame_flag=golden.sequence("input/true_frame_flag", device),
         recompute=recompute,
     )
     loss: Tensor = 0.5 * ((output - frames[:, 1:]) ** 2).sum()
     return output, loss
 
 
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("recompute", [False, True])
-def test_outputs_loss_and_gradients_are_the_authors(golden: Golden, *, recompute: bool) -> None:
-    model = interop.from_original(golden.part("weight/"), golden.config)
+def test_outputs_loss_and_gradients_are_the_authors(
+    golden: Golden, device: str, monkeypatch: pytest.MonkeyPatch, *, recompute: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # fp32 means fp32 here
+    model = interop.from_original(golden.part("weight/"), golden.config).to(device)
     output, loss = predict(model, golden, recompute=recompute)
     torch.autograd.backward(loss)
-    torch.testing.assert_close(output, golden.sequence("output/frames"), rtol=0, atol=1e-5)
+    torch.testing.assert_close(output.cpu(), golden.sequence("output/frames"), rtol=0, atol=1e-5)
     assert loss.item() == pytest.approx(float(golden.arrays["output/l2_loss"]), rel=1e-5)
     gradients = interop.to_original(
         model,
