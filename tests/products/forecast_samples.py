@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
@@ -61,6 +63,17 @@ NOON = np.datetime64("2015-05-15T12:00", "ns")
 def clock() -> datetime:
     """A time of writing that never changes."""
     return datetime(2024, 2, 29, 23, 59, 58, tzinfo=UTC)
+
+
+@contextmanager
+def file_size_limit(size: int):
+    """No file may grow beyond ``size`` bytes: a disk that is full, without being root."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def grid_of(name: str, *, height: int = 8, width: int = 9) -> Grid:
