@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nowcast.verify.tally import Tally
 
 _DESCRIBED: dict[str, dict[str, Any]] = {
-    "method": {"long_name": "nowcasting method"},
+    "nowcaster": {"long_name": "nowcasting method"},
     "lead_time": {"standard_name": "forecast_period", "units": "min"},
     "threshold": {"standard_name": "rainfall_rate", "long_name": "threshold", "units": RATE},
     "scale": {"long_name": "width of the FSS window in cells", "units": "1"},
@@ -84,15 +84,16 @@ def rank_table(tallies: Sequence[Tally]) -> pd.DataFrame:
 
 
 def to_dataset(tallies: Sequence[Tally]) -> xr.Dataset:
-    """All that a tally tells as one Dataset (method, lead_time, threshold, ...).
+    """All that a tally tells as one Dataset (nowcaster, lead_time, threshold, ...).
 
-    Scores, contingency tables, reliability, ROC and ranks.
+    Scores, contingency tables, reliability, ROC and ranks. The dimension is not called method, for
+    xarray's ``sel`` has a setting of that name.
     NaN where a method has no such lead or score. Raises SchemaError where a method comes twice.
     """
     names = [tally.method for tally in _some(tallies)]
     if len(set(names)) < len(names):
         raise SchemaError(f"methods {names}: first add up the tallies of each method")
-    dataset = xr.concat([_dataset(tally) for tally in tallies], dim="method", join="outer")
+    dataset = xr.concat([_dataset(tally) for tally in tallies], dim="nowcaster", join="outer")
     for name, attributes in _DESCRIBED.items():
         if name in dataset.coords:
             dataset[name].attrs.update(attributes)
@@ -181,7 +182,7 @@ def _dataset(tally: Tally) -> xr.Dataset:
             {"long_name": long_name, **counted},
         )
     coords: dict[str, Any] = {
-        "method": tally.method,
+        "nowcaster": tally.method,
         "lead_time": list(tally.lead_minutes),
         "threshold": list(tally.thresholds_mm_h),
         "scale": list(tally.scales_cells),

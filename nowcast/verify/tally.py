@@ -165,7 +165,8 @@ class Tally:
     def load(cls, path: Path) -> Self:
         """The sums that ``save`` wrote; raises FormatError where the file is something else."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # numpy leaves a broken file open where it opens it itself.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             header = json.loads(str(arrays.pop("header")))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
