@@ -72,12 +72,12 @@ def draw_ground(axes: GeoAxes, basemap: Basemap, *, rivers: bool) -> None:
         zorder=BELOW + 0.1,
     )
     if rivers:
-        _draw(axes, basemap, "rivers", edgecolor=look.RIVER, linewidth=0.6, zorder=BELOW + 0.2)
+        _draw(axes, basemap, "rivers", edgecolor=look.RIVER, linewidth=0.5, zorder=BELOW + 0.2)
 
 
 def draw_lines(axes: GeoAxes, basemap: Basemap) -> None:
     """The lines above the field: coastlines and borders."""
-    _draw(axes, basemap, "coastlines", edgecolor=look.COAST, linewidth=0.8, zorder=ABOVE)
+    _draw(axes, basemap, "coastlines", edgecolor=look.COAST, linewidth=0.7, zorder=ABOVE)
     _draw(axes, basemap, "borders", edgecolor=look.BORDER, linewidth=0.8, zorder=ABOVE)
 
 
@@ -177,8 +177,8 @@ def draw_arrows(
         angles="uv",
         scale_units="inches",
         scale=45.0,
-        width=0.0028,
-        color="#30363c",
+        width=0.0023,
+        color="#30363cd0",
         zorder=ABOVE + 0.4,
         path_effects=[withStroke(linewidth=1.6, foreground="#ffffffb0")],
     )

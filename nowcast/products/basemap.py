@@ -130,10 +130,16 @@ def _places_on_grid(places: list[Place], grid: Grid) -> tuple[tuple[Place, float
 
 
 def _lonlat(crs: pyproj.CRS, x: Any, y: Any) -> tuple[Any, Any]:
-    lon, lat = pyproj.Transformer.from_crs(crs, WGS84, always_xy=True).transform(x, y)
+    lon, lat = _transformer(crs, WGS84).transform(x, y)
     return np.asarray(lon), np.asarray(lat)
 
 
 def _from_lonlat(crs: pyproj.CRS, lon: Any, lat: Any) -> tuple[Any, Any]:
-    x, y = pyproj.Transformer.from_crs(WGS84, crs, always_xy=True).transform(lon, lat)
+    x, y = _transformer(WGS84, crs).transform(lon, lat)
     return np.asarray(x), np.asarray(y)
+
+
+@lru_cache(maxsize=16)
+def _transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
+    """Making one takes longer than projecting a coastline."""
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)

