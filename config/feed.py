@@ -43,6 +43,7 @@ class ReaderProfile(_Profile):
     accumulation_minutes: Positive | None = None
     quantity: str | None = None
     variable: str | None = None
+    units: str | None = None
     gain: float | None = None
     offset: float | None = None
     nodata: float | None = None

@@ -181,23 +181,31 @@ class _Scan:
         self.left.setdefault(reason, []).append(name)
 
     def look_at(self, path: Path) -> None:
+        """Find out what frames a file gives: from its name, or else from its content."""
         self.seen += 1
         match = self.profile.match(path.name)
-        if match is None and not self.profile.is_generic:
-            return self.leave(OTHER, path.name)
         if match is not None and self.profile.time_format:
             time = decode.valid_time(self.profile, match)
             if time is None:
-                return self.leave(MISNAMED, path.name)
-            return self.add(path, [time], series=self.profile.series(match), named=True)
-        if match is None and not self.reader.matches(path):
-            return self.leave(OTHER, path.name)
+                self.leave(MISNAMED, path.name)
+            else:
+                self.add(path, [time], series=self.profile.series(match), named=True)
+        elif match is not None or (self.profile.is_generic and self.reader.matches(path)):
+            self.look_into(path, self.profile.series(match) if match else None)
+        else:
+            self.leave(OTHER, path.name)
+
+    def look_into(self, path: Path, series: str | None) -> None:
+        """Ask the file for its times, and for its series where the name does not tell."""
         try:
             times = self.reader.times(path)
-            series = self.profile.series(match) if match else series_of(path, self.profile)
+            if series is None:
+                series = series_of(path, self.profile)
         except (FormatError, UnsafeFileError):
             # It matters only where a frame is needed that it might hold; the count tells of it.
             return self.leave(UNREADABLE, path.name)
+        if series is None:
+            return self.leave(OTHER, path.name)
         return self.add(path, times, series=series, named=False)
 
     def add(self, path: Path, times: Iterable[np.datetime64], *, series: str, named: bool) -> None:

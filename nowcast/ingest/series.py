@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from nowcast.ingest.readers.cf_grid import horizontal_dims
+from nowcast.ingest.readers.cf_known import mended
+from nowcast.ingest.readers.cf_open import open_cf
+from nowcast.ingest.readers.cf_rain import rain_variable
 from nowcast.ingest.readers.hdf5 import Attributes, open_hdf5
 from nowcast.ingest.readers.odim_grid import composite_grid
 
@@ -13,17 +17,19 @@ if TYPE_CHECKING:
 
     import h5py
 
-    from config.feed import FeedProfile
-    from nowcast.field.grid import Grid
+    from config.feed import FeedProfile, ReaderProfile
 
 
-def series_of(path: Path, profile: FeedProfile) -> str:
-    """What the file holds and on which grid, as ``RATE 1900x2200 3f2a91``; reads no pixels.
+def series_of(path: Path, profile: FeedProfile) -> str | None:
+    """What the file holds and on which grid, as ``RATE PPI 2200x1900 3f2a91``; reads no pixels.
 
-    Empty for formats of which a feed has but one kind of file. Raises FormatError.
+    Empty for formats of which a feed has but one kind of file, None for a forecast, which is no
+    observation. Raises FormatError and UnsafeFileError.
     """
     if profile.reader.format == "odim":
         return _odim(path)
+    if profile.reader.format == "cf":
+        return _cf(path, profile.reader)
     return ""
 
 
@@ -37,7 +43,27 @@ def _odim(path: Path) -> str:
         said = [what.text("quantity", ""), what.text("product", "")]
         if said[0] == "ACRR":
             said.append(f"{_interval_minutes(what):g} min")
-        return " ".join([*filter(None, said), _name(composite_grid(where, shape=image.shape))])
+        grid = composite_grid(where, shape=image.shape)
+        place = (grid.west, grid.north, grid.dx, grid.dy, where.text("projdef"))
+        return " ".join([*filter(None, said), f"{grid.height}x{grid.width}", _mark(*place)])
+
+
+def _cf(path: Path, options: ReaderProfile) -> str | None:
+    """The variable of rain; its coordinates and projection as stored, for PROJ is slow to know."""
+    with open_cf(path) as dataset:
+        known = mended(dataset)
+        if "lead_time" in known.dims:
+            return None
+        variable, _ = rain_variable(known, wanted=options.variable, units=options.units, path=path)
+        rows, columns = horizontal_dims(known, variable) or variable.dims[-2:]
+        place = [known[dim].values.tobytes() for dim in (rows, columns) if dim in known.coords]
+        projections = [
+            sorted((key, str(value)) for key, value in known[name].attrs.items())
+            for name in sorted(known.variables, key=str)
+            if "grid_mapping_name" in known[name].attrs
+        ]
+        size = f"{variable.sizes[rows]}x{variable.sizes[columns]}"
+        return f"{variable.name} {size} {_mark(place, projections)}"
 
 
 def _interval_minutes(what: Attributes) -> float:
@@ -47,8 +73,6 @@ def _interval_minutes(what: Attributes) -> float:
     return (end - start) % 1440
 
 
-def _name(grid: Grid) -> str:
-    """Size, and a mark that differs for another place or projection."""
-    place = (grid.west, grid.north, grid.dx, grid.dy, grid.crs.to_wkt())
-    mark = hashlib.sha256(repr(place).encode()).hexdigest()[:6]
-    return f"{grid.height}x{grid.width} {mark}"
+def _mark(*place: object) -> str:
+    """Six digits that differ for another place."""
+    return hashlib.sha256(repr(place).encode()).hexdigest()[:6]

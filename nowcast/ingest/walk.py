@@ -27,27 +27,30 @@ def files(root: Path, *, leave: Callable[[str, str], None]) -> Iterator[Path]:
     if root.is_file() or is_store(root):
         yield root
         return
-    home = root.resolve()
+    yield from _below(root, home=root.resolve(), leave=leave)
 
-    def refused(error: OSError) -> None:
-        leave(UNREADABLE, str(error.filename))
 
-    for name, folders, names in os.walk(root, onerror=refused):
-        here = Path(name)
-        stores = sorted(f for f in folders if is_store(here / f) and not f.startswith("."))
-        hidden_or_store = {f for f in folders if f.startswith(".") or f in stores}
-        folders[:] = sorted(set(folders) - hidden_or_store)
-        for link in folders:
-            if (here / link).is_symlink() and not (here / link).resolve().is_relative_to(home):
-                leave(OUTSIDE, link)
-        for file in [*stores, *sorted(names)]:
-            path = here / file
-            if file.startswith("."):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(home):
-                leave(OUTSIDE, file)
-                continue
+def _below(folder: Path, *, home: Path, leave: Callable[[str, str], None]) -> Iterator[Path]:
+    try:
+        # Unlike Path.iterdir, scandir knows what is a link and what a folder without asking again.
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        leave(UNREADABLE, f"{folder}: {error.strerror}")
+        return
+    for entry in found:
+        if entry.name.startswith("."):
+            continue
+        path = Path(entry.path)
+        if entry.is_symlink():
+            if not path.resolve().is_relative_to(home):
+                leave(OUTSIDE, entry.name)
+            elif not path.is_dir():
+                yield path
+        elif not entry.is_dir() or is_store(path):
             yield path
+        else:
+            yield from _below(path, home=home, leave=leave)
 
 
 def is_store(path: Path) -> bool:

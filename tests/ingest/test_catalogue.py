@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from config.feed import FeedProfile
 from config.load import feed
 from nowcast.field.errors import MissingFramesError, UsageError
+from nowcast.field.schema import forecast_dataset
 from nowcast.ingest import catalogue
+from nowcast.ingest.archive import Archive
 from nowcast.ingest.catalogue import Catalogue
 
 START = np.datetime64("2020-05-01T00:00", "ns")
@@ -247,6 +249,31 @@ def test_generic_feeds_go_by_content(tmp_path: Path, write_frame: Callable[..., 
         catalogue.SERIES: 2,
         catalogue.OTHER: 2,
     }
+
+
+def test_our_own_forecasts_are_no_observations(
+    little: FeedProfile, write_frame: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A folder of CF files in which forecasts lie beside the frames they were made from."""
+    rain = np.ones((20, 30), np.float32)
+    for step in range(3):
+        write_frame(tmp_path / "odim", str(START + step * STEP), rain)
+    past = Archive(tmp_path / "odim", little, now=NOW).read(end=START + 2 * STEP, frames=3)
+    (tmp_path / "cf").mkdir()
+    for step in range(3):
+        frame = past.isel(time=[step]).drop_vars("infilled")
+        frame.to_netcdf(tmp_path / "cf" / f"{step}.nc", engine="netcdf4")
+    forecast = forecast_dataset(np.stack([rain] * 12), past=past, source="persistence")
+    forecast.to_netcdf(tmp_path / "cf" / "forecast.nc", engine="netcdf4")
+    found = scan(tmp_path / "cf", feed("cf"))
+    assert found.times.tolist() == past["time"].values.tolist()
+    assert found.series.startswith("rainfall_rate 20x30 ")
+    assert found.others == {}
+    assert [(item.reason, item.examples) for item in found.ignored] == [
+        (catalogue.OTHER, ("forecast.nc",))
+    ]
+    again = Archive(tmp_path / "cf", feed("cf"), now=NOW).read(end=START + 2 * STEP, frames=3)
+    np.testing.assert_array_equal(again["rainfall_rate"], past["rainfall_rate"])
 
 
 def test_most_common_spacing_and_frames_near_a_time(little: FeedProfile, tmp_path: Path) -> None:
