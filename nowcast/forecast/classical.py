@@ -197,7 +197,7 @@ def _answer(
     except _FAILURES as error:
         return _Answer(moved, motion, f"{name} failed ({error}), extrapolation stands in")
     if not (np.isfinite(said) & (said > 0)).any() and np.nanmax(moved) >= DRY_MM_H:
-        return _Answer(moved, motion, f"{name} saw no rain, extrapolation stands in")
+        return _Answer(moved, motion, f"{name} gave no rain, extrapolation stands in")
     said = np.asarray(said, dtype=np.float32)  # in place from here: an ensemble is gigabytes
     np.copyto(said, moved, where=~np.isfinite(said))
     np.maximum(said, 0.0, out=said)

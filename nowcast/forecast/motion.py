@@ -45,17 +45,18 @@ def motion_of(past: Radar, *, frames: int = 4, block: int | None = None) -> Moti
 
     Component 0 is along the columns (x, eastwards), component 1 down the rows. Found by sparse
     Lucas-Kanade tracking of the last ``frames`` frames in dB, all pairs pooled, filled in by
-    inverse distances (pysteps' ``LK``; Bouguet, Intel Corp., 2001). Unseen cells count as dry
-    here: the edge of the seen area stands still and is not tracked. Frames before one in
-    which nothing at all was seen are not used. With a single frame, or without echoes, the motion
-    is zero.
+    inverse distances (pysteps' ``LK``; Bouguet, Intel Corp., 2001). What one of the frames misses
+    counts as dry in all of them: so the edge of the seen area stands still and is not tracked, not
+    even where a radar drops out. Nothing can be followed through a frame without echoes, or one
+    that shows less than half of what the newest does: it and those before it are not used.
+    With a single frame left, or without echoes in the newest, the motion is zero.
 
     ``block`` is the side of the block means between which the flow is found, in cells; by default
     1, and more on grids of more than 4.5 million cells. Raises MethodError where the flow fails.
     """
-    rates = _since_last_blank(past["rainfall_rate"].values[-frames:])
-    shape = rates.shape[1:]
-    if len(rates) < 2 or not (np.nan_to_num(rates) >= DRY_MM_H).any():
+    rates = _trackable(past["rainfall_rate"].values[-frames:])
+    shape = past["rainfall_rate"].shape[1:]
+    if len(rates) < 2:
         return np.zeros((2, *shape), np.float32)
     side = block if block is not None else int(np.ceil(np.sqrt(np.prod(shape) / _LARGEST_GRID)))
     images = decibel(_block_means(rates, side) if side > 1 else rates)
@@ -80,10 +81,13 @@ def motion_m_s(motion: Motion, *, grid: Grid, step: np.timedelta64) -> tuple[Mot
     return eastwards.astype(np.float32), northwards.astype(np.float32)
 
 
-def _since_last_blank(rates: Rates) -> Rates:
-    """The frames after the last one in which nothing was seen."""
-    blank = np.flatnonzero(~np.isfinite(rates).any(axis=(1, 2)))
-    return rates[blank[-1] + 1 :] if blank.size else rates
+def _trackable(rates: Rates) -> Rates:
+    """The newest frames that can be followed into each other, NaN where one of them is."""
+    seen = np.isfinite(rates)
+    extent = seen.sum(axis=(1, 2))
+    blind = (extent < extent[-1] / 2) | ~(rates >= DRY_MM_H).any(axis=(1, 2))
+    first = np.flatnonzero(blind)[-1] + 1 if blind.any() else 0
+    return np.where(seen[first:].all(axis=0), rates[first:], np.float32(np.nan))
 
 
 def _lucas_kanade(images: Rates, *, newest: np.datetime64) -> Motion:
