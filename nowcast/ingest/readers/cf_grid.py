@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyproj
 
-from nowcast.field.errors import FormatError, SchemaError
+from nowcast.field.errors import FormatError
 from nowcast.field.grid import WGS84, Grid
 from nowcast.ingest.readers.cf_fit import fitted, fitted_to_coordinates
 from nowcast.ingest.readers.projection import projection
@@ -74,7 +74,8 @@ def layout_of(dataset: xr.Dataset, variable: xr.DataArray, *, path: Path) -> Lay
 
     The projection comes from the grid mapping, from other attributes that state one, from 1-D
     latitude and longitude, or else from 2-D ones, where a projection can be found in which they are
-    evenly spaced. Raises FormatError where there is none, or where statements contradict.
+    evenly spaced. Raises FormatError where there is none, or where statements
+    contradict, and SchemaError where the cells are not evenly spaced.
     """
     dims = horizontal_dims(dataset, variable)
     if dims is None:
@@ -88,10 +89,7 @@ def layout_of(dataset: xr.Dataset, variable: xr.DataArray, *, path: Path) -> Lay
     y, x = (y[::-1] if south_first else y), (x[::-1] if east_first else x)
     if crs.is_geographic and x[0] >= 180:
         x = x - 360.0
-    try:
-        grid = Grid.from_centres(crs, y=y, x=x)
-    except SchemaError as error:
-        raise FormatError(f"{path}: {error}") from error
+    grid = Grid.from_centres(crs, y=y, x=x)
     layout = Layout(grid, rows, columns, south_first, east_first)
     if places is not None:
         _check_places(layout, places, path=path)

@@ -12,7 +12,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from nowcast.field.errors import FormatError, UsageError
+from nowcast.field.errors import FormatError, SchemaError, UsageError
 from nowcast.ingest.readers.cf_zarr import check_folder, is_zarr
 from nowcast.ingest.readers.hdf5 import SIGNATURE, Limits, open_hdf5
 
@@ -58,6 +58,8 @@ def open_cf(path: Path) -> Iterator[xr.Dataset]:
             dataset = _open(path, engine)
         with dataset:
             yield dataset
+    except SchemaError as error:  # a grid that cannot be
+        raise FormatError(f"{path}: {error}") from error
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{path}: {error.name} is not installed: pip install 'mim-nowcast[zarr]'"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from nowcast.field.errors import FormatError, UnsafeFileError
+from nowcast.field.errors import FormatError, SchemaError, UnsafeFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,8 @@ def open_hdf5(
         with file:
             _check_tree(file, path=path, size=size, limits=limits)
             yield file
+    except SchemaError as error:  # a grid that cannot be
+        raise FormatError(f"{path}: {error}") from error
     except _BROKEN as error:
         raise FormatError(
             f"{path}: damaged HDF5 ({_reason(error)}), expected a whole one: fetch it again"
@@ -97,7 +99,8 @@ def root_names(path: Path) -> frozenset[str]:
     try:
         _check_signature(path, None)
         with h5py.File(path, "r", locking="best-effort") as file:
-            return frozenset(file)
+            # A damaged name comes as bytes.
+            return frozenset(name for name in file if isinstance(name, str))
     except (FormatError, *_BROKEN):
         return frozenset()
 
