@@ -83,6 +83,15 @@ def archive(feed_name: str, folder: Path, *, series: str | None = None) -> Archi
     return Archive(folder=folder, profile=feed(feed_name), series=series)
 
 
+def source_of_past(
+    feed_name: str | None, folder: Path | None, *, series: str | None
+) -> Archive | None:
+    """The archive beside a forecast, None where none is named; raises UsageError for half of it."""
+    if (feed_name is None) != (folder is None):
+        raise UsageError("--feed and --archive go together: give both, or neither")
+    return archive(feed_name, folder, series=series) if feed_name and folder else None
+
+
 def shipped_weights() -> Path:
     """The weights inside the package; raises WeightsError where there are none."""
     path = Path(str(resources.files("nowcast") / "weights" / "radar.safetensors"))

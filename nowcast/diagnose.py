@@ -75,8 +75,6 @@ def _guarded(check: Callable[[], Finding]) -> Finding:
 
 def _python() -> Finding:
     found = f"{sys.version.split()[0]} at {sys.executable}"
-    if sys.version_info < (3, 11):
-        return Finding("python", "bad", found, "install Python 3.11 or newer")
     return Finding("python", "good", found)
 
 

@@ -30,6 +30,7 @@ def demo(
     from nowcast import demonstration as shown
     from nowcast.cli.scores import scored
     from nowcast.hindcast import Hindcast
+    from nowcast.pictures import draw_beside_observation, draw_pictures
     from nowcast.products.reading import read_forecast
 
     say("1/4  writing a SIMULATED storm as ODIM HDF5 files: no radar saw it")
@@ -54,8 +55,13 @@ def demo(
     scored(out / "forecasts", source, methods=shown.METHODS)
 
     say("4/4  drawing the maps and the animation of the last forecast")
-    newest = hindcast.path("mim", simulated.issue_times[-1])
-    past = source.read(end=simulated.issue_times[-1], frames=6)
-    for path in build.pictures(read_forecast(newest), past=past, archive=source, into=out / "maps"):
+    issued = simulated.issue_times[-1]
+    forecasts = {method: read_forecast(hindcast.path(method, issued)) for method in shown.METHODS}
+    past = source.read(end=issued, frames=6)
+    for path in draw_pictures(forecasts["mim"], into=out / "maps", past=past):
         typer.echo(str(path))
+    observed = source.frames_between(issued, source.latest)
+    typer.echo(
+        str(draw_beside_observation(forecasts, observed, path=out / "maps" / "comparison.png"))
+    )
     say(f"Look at {out / 'maps'} and {out / 'forecasts'}. The storm is simulated.")
