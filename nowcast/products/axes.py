@@ -60,7 +60,7 @@ def add_map_axes(figure: Figure, box: tuple[float, float, float, float], *, grid
 
 def draw_ground(axes: GeoAxes, basemap: Basemap, *, rivers: bool) -> None:
     """What lies below the field: land, sea, lakes, rivers."""
-    axes.patch.set_facecolor(look.NO_LAND if "land" in basemap.missing else SEA)
+    axes.patch.set_facecolor(look.NO_LAND if basemap.missing("land") else SEA)
     _draw(axes, basemap, "land", facecolor=LAND, edgecolor=LAND, linewidth=0.4, zorder=BELOW)
     _draw(
         axes,

@@ -29,36 +29,39 @@ class Basemap:
     Attributes:
         layers: geometries by layer (see ``map_data.LAYERS``).
         places: towns within the grid, the largest first, with their x and y.
-        missing: the layers of which this machine has no data, as a map says it.
-        credits: whose data it is.
+        credits: whose data each layer is, and ``places``; None where this machine has no data.
 
     """
 
     layers: dict[str, list[BaseGeometry]]
     places: tuple[tuple[Place, float, float], ...]
-    missing: tuple[str, ...]
-    credits: tuple[str, ...]
+    credits: dict[str, str | None]
+
+    def missing(self, *layers: str) -> list[str]:
+        """Those of the layers of which this machine has no data."""
+        return [name for name in layers if self.credits[name] is None]
+
+    def credit_line(self, *layers: str) -> str:
+        """Whose data those layers are; empty where there are none."""
+        names = dict.fromkeys(self.credits[name] for name in layers)
+        told = [name for name in names if name is not None]
+        return f"Map: {', '.join(told)}" if told else ""
 
 
 @lru_cache(maxsize=8)
 def basemap_of(grid: Grid, *, data: MapData, pixel: float) -> Basemap:
     """The basemap of a grid, its lines no finer than half a ``pixel`` (metres or degrees)."""
     box, scale = lonlat_box(grid), _scale_of(grid)
-    layers: dict[str, list[BaseGeometry]] = {}
-    missing = []
-    for name in LAYERS:
-        found = data.geometries(name, scale=scale, box=box)
-        if found is None:
-            missing.append(name)
-        layers[name] = _on_grid(found or [], grid, box=box, tolerance=pixel / 2)
-    places = data.places(scale=scale, box=box)
-    if places is None:
-        missing.append("places")
+    layers = {
+        name: _on_grid(
+            data.geometries(name, scale=scale, box=box), grid, box=box, tolerance=pixel / 2
+        )
+        for name in LAYERS
+    }
     return Basemap(
         layers=layers,
-        places=_places_on_grid(places or [], grid),
-        missing=tuple(missing),
-        credits=data.credits(),
+        places=_places_on_grid(data.places(scale=scale, box=box), grid),
+        credits={name: data.credit(name) for name in (*LAYERS, "places")},
     )
 
 

@@ -66,37 +66,35 @@ class MapData:
     gshhg: Path | None = None
     geonames: bool = False
 
-    def geometries(self, layer: str, *, scale: str, box: Box) -> list[BaseGeometry] | None:
-        """What of a layer touches ``box``; None where no file has the layer."""
+    def geometries(self, layer: str, *, scale: str, box: Box) -> list[BaseGeometry]:
+        """What of a layer touches ``box``; nothing where no file has the layer."""
         path = self._find(LAYERS[layer], scale)
         if path is None:
             if layer == "rivers" and self.gshhg is not None:
                 return list(_gshhg_rivers(self.gshhg, part=_GSHHG_PARTS[scale], box=box))
-            return None
+            return []
         return list(_shapes(path, box))
 
-    def places(self, *, scale: str, box: Box) -> list[Place] | None:
-        """The places within ``box``, the largest first; None where no file has places."""
+    def places(self, *, scale: str, box: Box) -> list[Place]:
+        """The places within ``box``, the largest first; none where no file has places."""
         path = self._find((PLACES,), scale)
         if path is not None:
             found = _natural_earth_places(path)
         elif self.geonames:
             found = _geonames()
         else:
-            return None
+            return []
         west, south, east, north = box
         return [p for p in found if west <= p.lon <= east and south <= p.lat <= north]
 
-    def credits(self) -> tuple[str, ...]:
-        """Whose data a map made of this shows."""
-        names = []
-        if self.folders:
-            names.append("Natural Earth")
-        if self.gshhg is not None and self._find(LAYERS["rivers"], "10m") is None:
-            names.append("GSHHG (rivers)")
-        if self.geonames and self._find((PLACES,), "10m") is None:
-            names.append("GeoNames CC BY 4.0 (places)")
-        return tuple(names)
+    def credit(self, layer: str) -> str | None:
+        """Whose data a layer, or ``places``, would be; None where no file has it."""
+        names = (PLACES,) if layer == "places" else LAYERS[layer]
+        if self._find(names, _SCALES[0]) is not None:
+            return "Natural Earth"
+        if layer == "rivers" and self.gshhg is not None:
+            return "GSHHG (rivers)"
+        return "GeoNames CC BY 4.0 (places)" if layer == "places" and self.geonames else None
 
     def _find(self, names: tuple[str, ...], scale: str) -> Path | None:
         """The shapefile of the wanted scale, or of the nearest one that is there."""

@@ -118,13 +118,15 @@ class MapSheet:
 
     def _credits(self) -> None:
         """Whose map it is, and what of it is missing."""
+        drawn = ["coastlines", "borders", "lakes", "land"]
+        drawn += ["rivers"] if self.style.rivers else []
+        drawn += ["places"] if self.style.places else []
         at = self.layout.at
         small: dict[str, Any] = {"va": "baseline", "fontsize": 6.8}
-        if self.basemap.credits:
-            words = "Map: " + ", ".join(self.basemap.credits)
-            self._figure.text(*at(12, self.layout.height - 9), words, color=look.QUIET, **small)
-        if self.basemap.missing:
-            words = "No map data on this machine for: " + ", ".join(self.basemap.missing)
+        words = self.basemap.credit_line(*drawn)
+        self._figure.text(*at(12, self.layout.height - 9), words, color=look.QUIET, **small)
+        if missing := self.basemap.missing(*drawn):
+            words = "No map data on this machine for: " + ", ".join(missing)
             self._figure.text(*at(12, self.layout.height - 35), words, color=look.ALARM, **small)
 
     def _words(self, caption: Caption) -> Image.Image:
