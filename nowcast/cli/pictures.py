@@ -42,18 +42,19 @@ def render(
     from nowcast import build
     from nowcast.field.errors import MissingFramesError
     from nowcast.pictures import draw_beside_observation, draw_pictures, shortened
+    from nowcast.products.captions import issued_at
     from nowcast.products.reading import read_forecast
 
     forecast = shortened(read_forecast(file), leads=leads)
     source = build.source_of_past(feed, archive, series=series)
-    issued = forecast["forecast_reference_time"].values
+    issued = issued_at(forecast)
     before = source.read(end=issued, frames=past) if source else None
     for path in draw_pictures(forecast, into=out, past=before, films=films):
         typer.echo(str(path))
     if source is None:
         return
     try:
-        observed = source.frames_between(issued, forecast["time"].values[-1])
+        observed = source.frames_between(issued, issued + forecast["lead_time"].values[-1])
         path = out / f"{file.stem}_observed_and_forecast.png"
         typer.echo(str(draw_beside_observation({"forecast": forecast}, observed, path=path)))
     except MissingFramesError as error:

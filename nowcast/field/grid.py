@@ -154,9 +154,10 @@ class Grid:
     def __str__(self) -> str:
         """Size, cell size and projection, as a message shows them."""
         unit = "degree" if self.is_geographic else "m"
-        return (
-            f"{self.height}x{self.width} cells of {self.dy:g}x{self.dx:g} {unit}, {self.crs.name}"
-        )
+        name, operation = self.crs.name, self.crs.coordinate_operation
+        if name in {"unknown", "undefined"} and operation is not None:
+            name = operation.method_name
+        return f"{self.height}x{self.width} cells of {self.dy:g}x{self.dx:g} {unit}, {name}"
 
 
 def _spacing(values: ArrayLike, name: str) -> float:

@@ -51,6 +51,10 @@ def test_cells_of_a_lat_lon_grid_in_metres() -> None:
     assert dx == pytest.approx(dy / 2, rel=1e-3)  # at 60 degrees north
 
 
+def test_a_message_names_size_and_projection() -> None:
+    assert str(KNMI) == "765x700 cells of 1000x1000 m, Polar Stereographic (variant B)"
+
+
 def test_what_cannot_be_a_grid_is_refused() -> None:
     crs = pyproj.CRS.from_epsg(3035)
     with pytest.raises(SchemaError, match="not evenly spaced: steps 1 to 3"):
