@@ -15,6 +15,7 @@ import xarray as xr
 from nowcast.field.errors import FormatError
 from nowcast.field.units import RATE, rate_from_accumulation
 from nowcast.ingest.readers import npz
+from nowcast.ingest.readers.single import utc_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,9 +121,8 @@ def _map(path: Path) -> NDArray[Any]:
 
 def _time(path: Path) -> np.datetime64:
     named = _NAME.fullmatch(path.name)
-    if named is None:
-        raise FormatError(
-            f"{path}: no time in the name, expected one such as y2018-M3-d12-h5-m0.npz"
-        )
-    year, month, day, hour, minute = map(int, named.groups())
-    return np.datetime64(f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}", "ns")
+    times = utc_of(*map(int, named.groups())) if named else np.array([])
+    if not times.size:
+        raise FormatError(f"{path}: a name without time, expected such as y2018-M3-d12-h5-m0.npz")
+    time: np.datetime64 = times[0]
+    return time

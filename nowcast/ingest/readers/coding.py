@@ -45,7 +45,8 @@ class Coding:
 
     def _decoded(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
         physical = np.float32(self.gain) * numbers + np.float32(self.offset)
-        rate = self.zr.rate_mm_h(physical) if self.quantity == "dbz" else physical
+        with np.errstate(over="ignore"):  # numbers that no cell holds, or infinite rain: refused
+            rate = self.zr.rate_mm_h(physical) if self.quantity == "dbz" else physical
         if self.undetect is not None:
             rate[numbers == np.float32(self.undetect)] = 0
         if self.nodata is not None:

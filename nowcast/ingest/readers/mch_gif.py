@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyproj
 
-from nowcast.field.errors import FormatError
+from nowcast.field.errors import FormatError, UnsafeFileError
 from nowcast.field.grid import Grid
 from nowcast.field.units import ZR, rate_from_accumulation
 from nowcast.ingest.readers.single import single_frame, utc
@@ -59,7 +60,7 @@ class MchGif:
         return _stated_time(_image(path)[1], path=path)
 
     def read(self, path: Path, *, stamp: np.datetime64 | None = None) -> Frames:
-        """The frame, north first; raises FormatError."""
+        """The frame, north first; raises FormatError and UnsafeFileError."""
         numbers, comment = _image(path)
         stated = _stated_time(comment, path=path)
         minutes = self.accumulation_minutes
@@ -104,12 +105,17 @@ def _image(path: Path) -> tuple[NDArray[np.uint8], bytes]:
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     try:
-        with Image.open(path, formats=["GIF"]) as image:
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(path, formats=["GIF"]) as image,
+        ):
             found = f"a {image.mode} image of {image.height}x{image.width}"
             if (image.height, image.width) != _SHAPE or image.mode not in {"P", "L"}:
                 raise FormatError(f"{path}: {found}, expected {_EXPECTED}")
             comment: Any = image.info.get("comment", b"")
             return np.asarray(image), bytes(comment)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnsafeFileError(f"{path}: not read ({error}), expected {_EXPECTED}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, EOFError, ValueError) as error:
         raise FormatError(f"{path}: cannot be read ({error}), expected {_EXPECTED}") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from nowcast.field.errors import FormatError, SchemaError, UnsafeFileError
 from nowcast.field.grid import WGS84, Grid
 from nowcast.ingest.readers.coding import MARSHALL_PALMER
 from nowcast.ingest.readers.compressed import contents, head
-from nowcast.ingest.readers.single import single_frame
+from nowcast.ingest.readers.single import single_frame, utc_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _EXPECTED = "one GRIB2 message of MRMS (discipline 209): a rain rate or a reflectivity"
 _DISCIPLINE = 209
 _BYTE_LIMIT = 256 << 20
+_SECTION_HEADER_BYTES = 5
 _CELL_LIMIT = 60_000_000
 # Category and number in NOAA's MRMS tables (v12.2).
 _RATE = {(6, 1): "PrecipRate"}
@@ -67,19 +70,19 @@ class MrmsGrib:
         with _message(path) as handle:
             grid, south_first = _grid(handle, path=path)
             name, is_rate = _product(handle, path=path)
-            values = _values(handle, path=path, shape=grid.shape)
+            numbers, values = _numbers(handle, path=path, shape=grid.shape)
             stated = _stated_time(handle)
-        if south_first:
-            values = values[::-1]
         if is_rate:
             # -3 is no coverage and -1 missing; there is no negative rain.
             values[values < 0] = np.nan
         else:
             values[values < _UNSEEN_BELOW_DBZ] = np.nan
             values[values < _NO_ECHO_BELOW_DBZ] = -np.inf
-            values = self.zr.rate_mm_h(values)
+            with np.errstate(over="ignore"):  # a cell of infinite rain is refused below
+                values = self.zr.rate_mm_h(values)
+        rate = values if numbers is None else values[numbers]
         return single_frame(
-            values,
+            rate[::-1] if south_first else rate,
             path=path,
             grid=grid,
             stated=stated,
@@ -124,14 +127,8 @@ def _get(handle: Any, name: str) -> Any:
 
 
 def _stated_time(handle: Any) -> NDArray[np.datetime64]:
-    year, month, day, hour, minute, second = (
-        int(_get(handle, name)) for name in ("year", "month", "day", "hour", "minute", "second")
-    )
-    text = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
-    try:
-        return np.array([text], dtype="datetime64[ns]")
-    except ValueError:
-        return np.array([], dtype="datetime64[ns]")
+    names = ("year", "month", "day", "hour", "minute", "second")
+    return utc_of(*(int(_get(handle, name)) for name in names))
 
 
 def _product(handle: Any, *, path: Path) -> tuple[str, bool]:
@@ -180,10 +177,50 @@ def _grid(handle: Any, *, path: Path) -> tuple[Grid, bool]:
         raise FormatError(f"{path}: {error}") from error
 
 
-def _values(handle: Any, *, path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _numbers(
+    handle: Any, *, path: Path, shape: tuple[int, int]
+) -> tuple[NDArray[Any] | None, NDArray[np.float32]]:
+    """Numbers (y, x) and the value of each possible number; no numbers and values (y, x) else.
+
+    MRMS packs its numbers as a PNG image, which Pillow decodes: eccodes takes longer, and a damaged
+    image ends the process.
+    """
     import eccodes  # noqa: PLC0415
 
-    values = eccodes.codes_get_array(handle, "values")
-    if values.size != shape[0] * shape[1]:
-        raise FormatError(f"{path}: {values.size} values on a grid of {shape[0]}x{shape[1]} cells")
-    return np.asarray(values, dtype=np.float32).reshape(shape)
+    if _get(handle, "packingType") == "grid_png" and not _get(handle, "bitmapPresent"):
+        numbers = _picture(handle, path=path)
+        every = np.arange(int(numbers.max()) + 1) * 2.0 ** _get(handle, "binaryScaleFactor")
+        scale = 10.0 ** _get(handle, "decimalScaleFactor")
+        values = ((_get(handle, "referenceValue") + every) / scale).astype(np.float32)
+        found = numbers.shape
+    else:
+        numbers = None
+        values = eccodes.codes_get_array(handle, "values").astype(np.float32)
+        found = values.shape
+        values = values.reshape(shape) if values.size == shape[0] * shape[1] else values
+    if found not in {shape, (shape[0] * shape[1],)}:
+        raise FormatError(
+            f"{path}: {'x'.join(map(str, found))} values, expected {shape[0]}x{shape[1]}"
+        )
+    return numbers, values
+
+
+def _picture(handle: Any, *, path: Path) -> NDArray[Any]:
+    """The numbers of the PNG image within the message's data section."""
+    import eccodes  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    message = eccodes.codes_get_message(handle)
+    start = int(_get(handle, "offsetSection7")) + _SECTION_HEADER_BYTES
+    try:
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(io.BytesIO(message[start:]), formats=["PNG"]) as image,
+        ):
+            if image.mode not in {"I;16", "L"}:
+                raise FormatError(f"{path}: a {image.mode} image in the GRIB, expected a grey one")
+            return np.asarray(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnsafeFileError(f"{path}: not read ({error}), expected {_EXPECTED}") from error
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
+        raise FormatError(f"{path}: damaged image in the GRIB ({error})") from error

@@ -12,7 +12,7 @@ from nowcast.field.errors import FormatError, SchemaError
 from nowcast.field.grid import Grid
 from nowcast.ingest.readers.coding import Coding
 from nowcast.ingest.readers.compressed import contents, head
-from nowcast.ingest.readers.single import single_frame
+from nowcast.ingest.readers.single import single_frame, utc_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ class Nimrod:
 
     def times(self, path: Path) -> NDArray[np.datetime64]:
         """The valid time of the header; raises FormatError."""
-        return _stated_time(_field(path)[0], path=path)
+        return _stated_time(_field(path)[0])
 
     def read(self, path: Path, *, stamp: np.datetime64 | None = None) -> Frames:
         """The frame, north first; raises FormatError and UnsafeFileError."""
@@ -93,7 +93,7 @@ class Nimrod:
             coding.rate_mm_h(stored),
             path=path,
             grid=_grid(said, path=path),
-            stated=_stated_time(said, path=path),
+            stated=_stated_time(said),
             stamp=stamp,
             attrs={"institution": "UK Met Office", "title": _text(said["title"])},
         )
@@ -124,13 +124,8 @@ def _text(field: bytes) -> str:
     return field.decode("ascii", "replace").strip(" \0")
 
 
-def _stated_time(said: np.void, *, path: Path) -> NDArray[np.datetime64]:
-    year, month, day, hour, minute, second = said["valid"]
-    text = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
-    try:
-        return np.array([text], dtype="datetime64[ns]")
-    except ValueError as error:
-        raise FormatError(f"{path}: valid time {text}, expected a time") from error
+def _stated_time(said: np.void) -> NDArray[np.datetime64]:
+    return utc_of(*(int(number) for number in said["valid"]))
 
 
 def _grid(said: np.void, *, path: Path) -> Grid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickletools
+import tokenize
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ _BROKEN = (
     KeyError,
     NotImplementedError,  # a compression that Python lacks
     RuntimeError,  # an encrypted member
+    SyntaxError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from nowcast.field.grid import Grid
     from nowcast.field.schema import Frames
+
+_NO_TIME = np.array([], dtype="datetime64[ns]")
 
 
 def single_frame(
@@ -45,12 +48,19 @@ def single_frame(
 
 
 def utc(text: str, form: str) -> NDArray[np.datetime64]:
-    """The one UTC time of ``text`` in strptime's ``form``; no time where it is none."""
-    from datetime import datetime  # noqa: PLC0415
-
+    """The one UTC time of ``text`` in strptime's ``form``; none where it is no time."""
     try:
         # No time zone: numpy's datetime64 has none, and all times here are UTC.
         time = datetime.strptime(text, form)  # noqa: DTZ007
     except ValueError:
-        return np.array([], dtype="datetime64[ns]")
+        return _NO_TIME
+    return np.array([time], dtype="datetime64[ns]")
+
+
+def utc_of(*numbers: int) -> NDArray[np.datetime64]:
+    """The one UTC time of year, month, day, hour, minute, second; none where it is no time."""
+    try:
+        time = datetime(*numbers)  # type: ignore[arg-type] # noqa: DTZ001
+    except ValueError:
+        return _NO_TIME
     return np.array([time], dtype="datetime64[ns]")
