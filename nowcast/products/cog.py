@@ -20,6 +20,7 @@ from nowcast.field.units import RATE
 from nowcast.products import description
 
 _TILE = 512
+_CACHE_MIB = 128  # GDAL would take a twentieth of the machine's memory
 _TILES = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "interleave": "band"}
 # Measured on 24 leads of 765x700: predictor 2 is smaller and faster than 3 where rain is sparse.
 _COMPRESSION: dict[str, dict[str, Any]] = {
@@ -52,7 +53,8 @@ class Cog:
         options = _TILES | _COMPRESSION[self.compression] | {"bigtiff": "if_safer"}
         # Overviews must lie before the image: a draft is copied in that order. Both stay in memory
         # (compressed), because GDAL does not report every failed write to a disk.
-        with MemoryFile() as memory, MemoryFile() as final:
+        env = rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB)
+        with env, MemoryFile() as memory, MemoryFile() as final:
             with memory.open(**_profile(forecast)) as draft:
                 self._fill(draft, forecast)
             rasterio.shutil.copy(
