@@ -8,11 +8,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Field = NDArray[np.float32]
@@ -57,35 +54,43 @@ def motion_between(before_mm_h: Field, after_mm_h: Field) -> Motion:
         from pysteps.motion.lucaskanade import dense_lucaskanade  # noqa: PLC0415
 
         motion: Motion = dense_lucaskanade(images).astype(np.float32)
-    if factor == 1:
-        return motion
-    rows, columns = (((np.arange(n) + 0.5) / factor - 0.5).astype(np.float32) for n in shape)
-    return _at(motion, np.meshgrid(rows, columns, indexing="ij")) * np.float32(factor)
+    return motion if factor == 1 else _spread(motion, factor, shape)
 
 
 def advected(rate_mm_h: Field, motion: Motion, share: float) -> Field:
     """The field moved by ``share`` of the motion; NaN where it came from unseen or outside."""
     rows, columns = np.indices(rate_mm_h.shape, dtype=np.float32)
-    path = share * motion
+    share32 = np.float32(share)
+    path = share32 * motion
     for _ in range(2):
         # The displacement of a parcel is that at the middle of its way, which it depends on.
-        middle = [rows - path[1] / 2, columns - path[0] / 2]
-        path = share * _at(motion, middle)
-    origin = [rows - path[1], columns - path[0]]
+        middle = rows - path[1] / 2, columns - path[0] / 2
+        path = share32 * np.stack([_at(part, *middle, beyond="edge") for part in motion])
+    origin = rows - path[1], columns - path[0]
     seen = np.isfinite(rate_mm_h)
-    weight = ndimage.map_coordinates(seen.astype(np.float32), origin, order=1, mode="constant")
-    value = ndimage.map_coordinates(
-        np.where(seen, rate_mm_h, 0), origin, order=1, mode="constant", output=np.float32
-    )
+    weight = _at(seen.astype(np.float32), *origin)
+    value = _at(np.where(seen, rate_mm_h, np.float32(0)), *origin)
     moved = np.full(rate_mm_h.shape, np.nan, dtype=np.float32)
     np.divide(value, weight, out=moved, where=weight > 0.5)
     return moved
 
 
-def _at(motion: Motion, places: Sequence[Motion]) -> Motion:
-    """The motion at rows and columns between cells; beyond the edge that of the edge."""
-    parts = [ndimage.map_coordinates(part, places, order=1, mode="nearest") for part in motion]
-    return np.stack(parts)
+def _at(field: Field, rows: Field, columns: Field, *, beyond: str = "zero") -> Field:
+    """The field between its cells, bilinear to a 32nd of a cell; beyond the edge 0 or the edge."""
+    import cv2  # noqa: PLC0415
+
+    border = cv2.BORDER_REPLICATE if beyond == "edge" else cv2.BORDER_CONSTANT
+    found = cv2.remap(field, columns, rows, cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(found, dtype=np.float32)
+
+
+def _spread(motion: Motion, factor: int, shape: tuple[int, ...]) -> Motion:
+    """The motion of a thinned field, in cells of the whole one."""
+    import cv2  # noqa: PLC0415
+
+    _, rows, columns = (factor * n for n in motion.shape)
+    parts = [cv2.resize(part, (columns, rows), interpolation=cv2.INTER_LINEAR) for part in motion]
+    return np.stack([part[: shape[0], : shape[1]] for part in parts]) * np.float32(factor)
 
 
 def _decibel(rate_mm_h: Field) -> Field:

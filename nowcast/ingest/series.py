@@ -10,14 +10,16 @@ from nowcast.ingest.readers.cf_known import mended
 from nowcast.ingest.readers.cf_open import open_cf
 from nowcast.ingest.readers.cf_rain import rain_variable
 from nowcast.ingest.readers.hdf5 import Attributes, open_hdf5
-from nowcast.ingest.readers.odim_grid import composite_grid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import h5py
-
     from config.feed import FeedProfile, ReaderProfile
+
+_ODIM_PLACE = (
+    *("projdef", "xscale", "yscale", "UL_lon", "UL_lat", "UR_lon", "UR_lat"),
+    *("LL_lon", "LL_lat", "LR_lon", "LR_lat"),
+)
 
 
 def series_of(path: Path, profile: FeedProfile) -> str | None:
@@ -36,16 +38,21 @@ def series_of(path: Path, profile: FeedProfile) -> str | None:
 def _odim(path: Path) -> str:
     """Quantities and product; the interval tells an hourly accumulation from one of 5 minutes."""
     with open_hdf5(path) as file:
-        data = [f"dataset1/{name}" for name in file["dataset1"] if name.startswith("data")]
-        image: h5py.Dataset = file[f"{data[0]}/data"]
-        what = Attributes.of(path, file, f"{data[0]}/what", "dataset1/what", "what")
-        where = Attributes.of(path, file, f"{data[0]}/where", "dataset1/where", "where")
+        groups = (
+            f"{name}/{part}" for name in file if name.startswith("dataset") for part in file[name]
+        )
+        image = next(group for group in groups if f"{group}/data" in file)
+        layers = (image, image.partition("/")[0], "")
+        what, where = (
+            Attributes.of(path, file, *(f"{layer}/{name}".lstrip("/") for layer in layers))
+            for name in ("what", "where")
+        )
         said = [what.text("quantity", ""), what.text("product", "")]
         if said[0] == "ACRR":
             said.append(f"{_interval_minutes(what):g} min")
-        grid = composite_grid(where, shape=image.shape)
-        place = (grid.west, grid.north, grid.dx, grid.dy, where.text("projdef"))
-        return " ".join([*filter(None, said), f"{grid.height}x{grid.width}", _mark(*place)])
+        size = f"{where.number('ysize'):g}x{where.number('xsize'):g}"
+        place = [str(where.get(name)) for name in _ODIM_PLACE]
+        return " ".join([*filter(None, said), size, _mark(place)])
 
 
 def _cf(path: Path, options: ReaderProfile) -> str | None:
