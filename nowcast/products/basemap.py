@@ -75,15 +75,15 @@ def lonlat_box(grid: Grid) -> Box:
         return (-180.0, -90.0, 180.0, 90.0)
     lon, lat = lon[seen], lat[seen]
     margin = 0.02 * (1.0 + np.ptp(lat))
-    low, high = float(lat.min() - margin), float(lat.max() + margin)
+    low, high = max(float(lat.min()) - margin, -90.0), min(float(lat.max()) + margin, 90.0)
     if np.ptp(lon) > 180.0:  # the grid holds a pole or crosses the antimeridian
-        poles = [float(pole) for pole in (-90, 90) if _holds(grid, pole)]
-        return (-180.0, min([low, *poles]), 180.0, max([high, *poles]))
-    return (float(lon.min() - margin), max(low, -90.0), float(lon.max() + margin), min(high, 90.0))
+        low, high = -90.0 if _holds(grid, -90.0) else low, 90.0 if _holds(grid, 90.0) else high
+        return (-180.0, low, 180.0, high)
+    return (float(lon.min() - margin), low, float(lon.max() + margin), high)
 
 
 def _holds(grid: Grid, latitude: float) -> bool:
-    """Whether a pole lies on the grid, or so near its edge that every longitude comes close."""
+    """Whether the grid holds the pole at a latitude."""
     x, y = _from_lonlat(grid.crs, np.array([0.0]), np.array([latitude]))
     west, east, south, north = grid.extent
     return bool(west <= x[0] <= east and south <= y[0] <= north)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,9 +146,17 @@ def _opened(path: Path, box: Box | None = None) -> Iterator[Any]:
     from cartopy.io import shapereader  # noqa: PLC0415 - heavy
 
     try:
-        with closing(shapereader.BasicReader(str(path), bbox=box)) as reader:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a file cut short is but warned of
+            reader = shapereader.BasicReader(str(path), bbox=box)
+        with closing(reader):
             yield reader
-    except (shapereader.shapefile.ShapefileException, struct.error, ValueError) as error:
+    except (
+        shapereader.shapefile.ShapefileException,
+        struct.error,
+        ValueError,
+        Warning,
+    ) as error:
         raise FormatError(
             f"{path}: not a readable shapefile ({error}): replace it, or leave its folder out of "
             "the map data"
