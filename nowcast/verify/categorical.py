@@ -90,24 +90,25 @@ def contingency(
     forecast: ArrayLike, observed: ArrayLike, *, threshold_mm_h: float
 ) -> ContingencyTable:
     """The table of two fields of rain rates (mm h-1); what is NaN on either is not counted."""
-    rates, truth = np.asarray(forecast), np.asarray(observed)
-    counted = np.isfinite(rates) & np.isfinite(truth)
     return contingency_of_events(
-        event(rates[counted], threshold_mm_h), event(truth[counted], threshold_mm_h)
+        event(forecast, threshold_mm_h),
+        event(observed, threshold_mm_h),
+        counted=np.isfinite(forecast) & np.isfinite(observed),
     )
 
 
-def contingency_of_events(said: NDArray[np.bool_], happened: NDArray[np.bool_]) -> ContingencyTable:
-    """The table of what was said and what happened, pixel by pixel, all of which count."""
-    hits = np.count_nonzero(said & happened)
-    false_alarms = np.count_nonzero(said) - hits
-    misses = np.count_nonzero(happened) - hits
-    rest = said.size - hits - false_alarms - misses
+def contingency_of_events(
+    said: NDArray[np.bool_], happened: NDArray[np.bool_], *, counted: NDArray[np.bool_]
+) -> ContingencyTable:
+    """The table of what was said and what happened where ``counted``, all of one shape."""
+    yes, true = said & counted, happened & counted
+    hits = np.count_nonzero(yes & true)
+    false_alarms, misses = np.count_nonzero(yes) - hits, np.count_nonzero(true) - hits
     return ContingencyTable.of(
         {
             "hits": hits,
             "misses": misses,
             "false_alarms": false_alarms,
-            "correct_negatives": rest,
+            "correct_negatives": np.count_nonzero(counted) - hits - misses - false_alarms,
         }
     )

@@ -13,6 +13,8 @@ from nowcast.verify.sums import Sums, ratio
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from nowcast.verify.categorical import ContingencyTable
+
 # Lower edges of the bins, and the cuts of the ROC curve: a bin for every answer of a 20-member
 # ensemble.
 CUTS: tuple[float, ...] = tuple(round(k / 20, 2) for k in range(21))
@@ -67,6 +69,12 @@ def brier_sums(
     return BrierSums.of(
         {"n": error.size, "squared": error.sum(), "fair_n": fair.size, "fair": fair.sum()}
     )
+
+
+def brier_of_yes_or_no(table: ContingencyTable) -> BrierSums:
+    """Brier sums of a forecast without probabilities: yes is 1, no is 0."""
+    wrong, none = table.misses + table.false_alarms, np.zeros(table.total.shape)
+    return BrierSums.of({"n": table.total, "squared": wrong, "fair_n": none, "fair": none})
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +170,23 @@ def probability_bins(probability: ArrayLike, happened: NDArray[np.bool_]) -> Pro
             "n": np.bincount(bins, minlength=len(CUTS)),
             "happened": np.bincount(bins[yes], minlength=len(CUTS)),
             "probability": np.bincount(bins, p, len(CUTS)),
+        }
+    )
+
+
+def bins_of_yes_or_no(table: ContingencyTable) -> ProbabilityBins:
+    """The bins of a forecast without probabilities: yes is 1, no is 0."""
+    between = np.zeros((*table.total.shape, len(CUTS) - 2))
+    no, yes = table.misses + table.correct_negatives, table.hits + table.false_alarms
+
+    def bins(first: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([first[..., np.newaxis], between, last[..., np.newaxis]], axis=-1)
+
+    return ProbabilityBins.of(
+        {
+            "n": bins(no, yes),
+            "happened": bins(table.misses, table.hits),
+            "probability": bins(np.zeros_like(no), yes),
         }
     )
 

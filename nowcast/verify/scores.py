@@ -60,7 +60,7 @@ SCORES: dict[str, Score] = {
     for score in (
         Score("mae", "errors", "mae", "n", "mean absolute error", RATE),
         Score("rmse", "errors", "rmse", "n", "root mean square error", RATE),
-        Score("rmse_db", "errors", "rmse_db", "n", "root mean square error in dB", "dB"),
+        Score("rmse_db", "errors", "rmse_db", "n", "root mean square error in dB"),
         Score("mean_error", "errors", "mean_error", "n", "mean of forecast less observed", RATE),
         Score("multiplicative_bias", "errors", "multiplicative_bias", "n", "forecast / observed"),
         Score("nmse", "errors", "nmse", "n", "normalised mean square error"),

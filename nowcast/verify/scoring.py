@@ -24,7 +24,12 @@ from nowcast.field.units import RATE
 from nowcast.verify.categorical import contingency_of_events, event
 from nowcast.verify.continuous import error_sums
 from nowcast.verify.ensemble import crps_sums, how_many, pick, rank_histogram
-from nowcast.verify.probability import brier_sums, probability_bins
+from nowcast.verify.probability import (
+    bins_of_yes_or_no,
+    brier_of_yes_or_no,
+    brier_sums,
+    probability_bins,
+)
 from nowcast.verify.sal import sal_sums
 from nowcast.verify.spatial import fss_of_events
 from nowcast.verify.sums import Sums, stack
@@ -33,15 +38,13 @@ from nowcast.verify.tally import CoverageSums, Tally
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from nowcast.field.schema import Forecast
 
 THRESHOLDS_MM_H = (0.1, 0.5, 1.0, 5.0, 10.0)
 SCALES_CELLS = (9, 17)
-RANKED_FROM_MM_H = (
-    0.1  # below it all is dry to the rank histogram, and what is dry all round not ranked
-)
+RANKED_FROM_MM_H = 0.1  # all below is dry to the rank histogram; where all is dry nothing is ranked
 
 
 def verify_forecast(
@@ -70,7 +73,7 @@ def verify_forecast(
     asked = _asked(forecast, counted)
     leads = []
     for k in range(forecast.sizes["lead_time"]):
-        lead = _Lead.of(forecast.isel(lead_time=k), observed=truth[k], asked=asked[k])
+        lead = _Lead.of(forecast.isel(lead_time=k), frame=truth[k], asked=asked[k])
         pieces = lead.pixel_sums() | lead.threshold_sums(thresholds_mm_h, scales_cells)
         leads.append(pieces | ({"sal": lead.sal_sums()} if with_sal else {}))
     minutes = forecast["lead_time"].values / np.timedelta64(1, "m")
@@ -134,53 +137,49 @@ def observed_at(forecast: Forecast, observed: xr.DataArray) -> NDArray[np.float3
 
 @dataclass(frozen=True)
 class _Lead:
-    """One lead of a forecast beside the frame: what counts, as (pixel,), where ``ok`` (y, x)."""
+    """One lead of a forecast beside the frame, both (y, x), and the pixels ``ok`` that count."""
 
     fields: xr.Dataset
+    frame: NDArray[np.float32]
+    asked: NDArray[np.bool_]
     ok: NDArray[np.bool_]
-    asked: int
-    seen: int
-    rate: NDArray[np.float32]
-    observed: NDArray[np.float32]
-    members: NDArray[np.float32] | None
+    members: NDArray[np.float32] | None  # (member, pixel), where ok
 
     @classmethod
     def of(
-        cls, fields: xr.Dataset, *, observed: NDArray[np.float32], asked: NDArray[np.bool_]
+        cls, fields: xr.Dataset, *, frame: NDArray[np.float32], asked: NDArray[np.bool_]
     ) -> _Lead:
         fields = fields.load()
-        seen = asked & np.isfinite(observed)
-        ok = seen & _said(fields)
+        ok = asked & np.isfinite(frame) & _said(fields)
         members = None
         if "rainfall_rate_member" in fields:
             every = fields["rainfall_rate_member"].transpose("realization", "y", "x")
             members = pick(every.values, ok)
-        return cls(
-            fields=fields,
-            ok=ok,
-            asked=int(np.count_nonzero(asked)),
-            seen=int(np.count_nonzero(seen)),
-            rate=fields["rainfall_rate"].values[ok],
-            observed=observed[ok],
-            members=members,
-        )
+        return cls(fields=fields, frame=frame, asked=asked, ok=ok, members=members)
+
+    @property
+    def rate(self) -> NDArray[np.float32]:
+        """The forecast rain rate (y, x)."""
+        values: NDArray[np.float32] = self.fields["rainfall_rate"].values
+        return values
 
     def pixel_sums(self) -> dict[str, Sums]:
         """The statistics that know no threshold."""
-        coverage = {
-            "cycles": float(self.rate.size > 0),
-            "asked": self.asked,
-            "seen": self.seen,
-            "counted": self.rate.size,
+        rate, observed = self.rate[self.ok], self.frame[self.ok]
+        coverage: dict[str, ArrayLike] = {
+            "cycles": float(rate.size > 0),
+            "asked": np.count_nonzero(self.asked),
+            "seen": np.count_nonzero(self.asked & np.isfinite(self.frame)),
+            "counted": rate.size,
         }
         sums: dict[str, Sums] = {
             "coverage": CoverageSums.of(coverage),
-            "errors": error_sums(self.rate, self.observed),
+            "errors": error_sums(rate, observed),
         }
         if self.members is None:
-            return sums | {"crps": crps_sums(self.rate[np.newaxis], self.observed)}
-        ranks = rank_histogram(self.members, self.observed, wet_from_mm_h=RANKED_FROM_MM_H)
-        return sums | {"crps": crps_sums(self.members, self.observed), "ranks": ranks}
+            return sums | {"crps": crps_sums(rate[np.newaxis], observed)}
+        ranks = rank_histogram(self.members, observed, wet_from_mm_h=RANKED_FROM_MM_H)
+        return sums | {"crps": crps_sums(self.members, observed), "ranks": ranks}
 
     def threshold_sums(
         self, thresholds_mm_h: Sequence[float], scales_cells: Sequence[int]
@@ -190,12 +189,18 @@ class _Lead:
         happened = np.zeros_like(said)
         tables, briers, bins = [], [], []
         for k, threshold in enumerate(thresholds_mm_h):
-            yes, probability, members = self.answer(threshold)
-            truth = event(self.observed, threshold)
-            said[k, self.ok], happened[k, self.ok] = yes, truth
-            tables.append(contingency_of_events(yes, truth))
-            briers.append(brier_sums(probability, truth, members=members))
-            bins.append(probability_bins(probability, truth))
+            said[k], chance = self._answer(threshold)
+            happened[k] = event(self.frame, threshold)
+            table = contingency_of_events(said[k], happened[k], counted=self.ok)
+            tables.append(table)
+            if chance is None:
+                briers.append(brier_of_yes_or_no(table))
+                bins.append(bins_of_yes_or_no(table))
+            else:
+                probability, members = chance
+                truth = happened[k, self.ok]
+                briers.append(brier_sums(probability, truth, members=members))
+                bins.append(probability_bins(probability, truth))
         return {
             "contingency": stack(tables),
             "brier": stack(briers),
@@ -203,41 +208,33 @@ class _Lead:
             "fractions": fss_of_events(said, happened, self.ok, scales_cells=scales_cells),
         }
 
-    def answer(
+    def sal_sums(self) -> Sums:
+        """SAL of the fields where they count."""
+        return sal_sums(np.where(self.ok, self.rate, np.nan), np.where(self.ok, self.frame, np.nan))
+
+    def _answer(
         self, threshold_mm_h: float
-    ) -> tuple[NDArray[np.bool_], NDArray[np.floating], NDArray[np.int16] | int]:
-        """What is said about a threshold (pixel,): yes or no, the probability, from how many."""
+    ) -> tuple[NDArray[np.bool_], tuple[NDArray[np.floating], ArrayLike] | None]:
+        """Yes or no (y, x), and where there is one the probability (pixel,) and its members."""
         yes = event(self.rate, threshold_mm_h)
         given = self._given_probability(threshold_mm_h)
         if given is not None:
-            probability, decision = given
-            return yes if decision is None else probability >= decision, probability, 0
+            probability = given["probability_of_exceedance"].transpose("y", "x").values
+            if "decision_probability" in given:
+                yes = probability >= given["decision_probability"].values
+            return yes, (probability[self.ok], 0)
         if self.members is None:
-            return yes, yes.astype(np.float32), 0
+            return yes, None
         count = how_many(np.isfinite(self.members))
-        return yes, how_many(event(self.members, threshold_mm_h)) / count, count
+        return yes, (how_many(event(self.members, threshold_mm_h)) / count, count)
 
-    def sal_sums(self) -> Sums:
-        """SAL of the fields where they count."""
-        rate, observed = (np.full(self.ok.shape, np.nan, dtype=np.float32) for _ in range(2))
-        rate[self.ok], observed[self.ok] = self.rate, self.observed
-        return sal_sums(rate, observed)
-
-    def _given_probability(
-        self, threshold_mm_h: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None] | None:
+    def _given_probability(self, threshold_mm_h: float) -> xr.Dataset | None:
+        """The fields at that threshold, where the forecast gives its probability."""
         if "probability_of_exceedance" not in self.fields:
             return None
         # Thresholds are float32 on disk: 0.1 comes back as 0.10000000149.
         same = np.isclose(self.fields["threshold"].values, threshold_mm_h, rtol=1e-5)
-        if not same.any():
-            return None
-        at_threshold = self.fields.isel(threshold=int(same.argmax()))
-        every = at_threshold["probability_of_exceedance"].transpose("y", "x")
-        probability: NDArray[np.float32] = every.values[self.ok]
-        if "decision_probability" not in at_threshold:
-            return probability, None
-        return probability, at_threshold["decision_probability"].values
+        return self.fields.isel(threshold=int(same.argmax())) if same.any() else None
 
 
 def _said(fields: xr.Dataset) -> NDArray[np.bool_]:

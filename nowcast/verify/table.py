@@ -83,7 +83,7 @@ def rank_table(tallies: Sequence[Tally]) -> pd.DataFrame:
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
-def to_dataset(tallies: Sequence[Tally]) -> xr.Dataset:
+def to_dataset(tallies: Sequence[Tally], *, history: str = "nowcast verify") -> xr.Dataset:
     """All that a tally tells as one Dataset (nowcaster, lead_time, threshold, ...).
 
     Scores, contingency tables, reliability, ROC and ranks. The dimension is not called method, for
@@ -101,6 +101,7 @@ def to_dataset(tallies: Sequence[Tally]) -> xr.Dataset:
         Conventions="CF-1.11",
         title="Scores of radar nowcasts",
         comment="Sums over pixels and cycles, ratios last; what is missing is not counted.",
+        history=history,
     )
 
 
@@ -112,11 +113,17 @@ def write_csv(table: pd.DataFrame, path: Path) -> Path:
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path) -> Path:
-    """Write a Dataset of scores; raises ProductError, and then there is no file."""
+    """Write a Dataset of scores; raises ProductError, and then there is no file.
+
+    CF allows no words as a coordinate variable: on disk the methods' names are a label beside the
+    dimension, and ``set_index(nowcaster="method")`` makes them its coordinate again.
+    """
+    label = ("nowcaster", dataset["nowcaster"].values, _DESCRIBED["nowcaster"])
+    labelled = dataset.drop_vars("nowcaster").assign_coords(method=label)
     encoding: dict[str, dict[str, Any]] = {str(name): {"zlib": True} for name in dataset.data_vars}
-    encoding |= {str(name): {"_FillValue": None} for name in dataset.coords}
+    encoding |= {str(name): {"_FillValue": None} for name in labelled.coords}
     with written_beside(path) as beside:
-        dataset.to_netcdf(beside, engine="netcdf4", encoding=encoding)
+        labelled.to_netcdf(beside, engine="netcdf4", encoding=encoding)
     return path
 
 

@@ -10,7 +10,13 @@ from hypothesis.extra.numpy import arrays
 
 from nowcast.field.errors import SchemaError
 from nowcast.verify.categorical import contingency_of_events
-from nowcast.verify.probability import CUTS, brier_sums, probability_bins
+from nowcast.verify.probability import (
+    CUTS,
+    bins_of_yes_or_no,
+    brier_of_yes_or_no,
+    brier_sums,
+    probability_bins,
+)
 
 NAN = np.nan
 PROBABILITY = arrays(
@@ -110,7 +116,7 @@ def test_the_area_of_chance_and_of_knowledge():
 def test_best_csi_is_the_best_of_all_cuts(probability, happened):
     counted = np.isfinite(probability)
     tables = [
-        contingency_of_events(probability[counted] >= cut - 1e-6, happened[counted])
+        contingency_of_events(probability >= cut - 1e-6, happened, counted=counted)
         for cut in CUTS[1:-1]
     ]
     csi = [float(table.csi) for table in tables if np.isfinite(table.csi)]
@@ -129,9 +135,11 @@ def test_sums_add_and_order_means_nothing(p1, e1, p2, e2):
 
 @given(EVENTS, EVENTS)
 def test_yes_and_no_as_probabilities_agree_with_the_table(said, happened):
-    table = contingency_of_events(said, happened)
-    assert brier_sums(said.astype(float), happened).brier == pytest.approx(1 - table.accuracy)
-    bins = probability_bins(said.astype(float), happened)
+    table = contingency_of_events(said, happened, counted=np.ones(30, dtype=bool))
+    brier, bins = brier_of_yes_or_no(table), bins_of_yes_or_no(table)
+    assert brier.equals(brier_sums(said.astype(float), happened))
+    assert bins.equals(probability_bins(said.astype(float), happened))
+    assert brier.brier == pytest.approx(1 - table.accuracy)
     assert bins.best_csi == pytest.approx(float(table.csi), nan_ok=True)
 
 

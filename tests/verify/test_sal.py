@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nowcast.field.errors import UsageError
 from nowcast.verify.sal import sal_sums
 from nowcast.verify.sums import stack
 
@@ -96,3 +97,10 @@ def test_rain_without_an_area_of_fifty_cells_has_amplitude_alone():
 def test_nothing_seen_is_undefined():
     sums = sal_sums(np.full((20, 20), NAN), np.ones((20, 20)))
     assert [sums.structure_n, sums.amplitude_n, sums.location_n] == [0, 0, 0]
+
+
+def test_without_scikit_image_it_says_what_to_install(rain, pysteps_verification, monkeypatch):
+    tstorm = pysteps_verification("salscores").tstorm_detect
+    monkeypatch.setattr(tstorm, "SKIMAGE_IMPORTED", False)
+    with pytest.raises(UsageError, match="SAL needs scikit-image: pip install scikit-image"):
+        sal_sums(rain, rain)

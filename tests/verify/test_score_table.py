@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,7 +114,9 @@ def test_netcdf_as_in_memory(tallies, tmp_path):
         "nowcaster": 2, "lead_time": 3, "threshold": 2, "scale": 2, "cut": 21, "rank": 6,
     }  # fmt: skip
     path = write_netcdf(dataset, tmp_path / "scores.nc")
-    with xr.open_dataset(path, decode_timedelta=False) as read:
+    with xr.open_dataset(path, decode_timedelta=False) as stored:
+        assert stored["method"].values.tolist() == ["mim", "steps"]
+        read = stored.set_index(nowcaster="method")
         xr.testing.assert_allclose(read.load(), dataset)
         assert read["lead_time"].attrs["units"] == "min"
         csi = read["csi"].sel(nowcaster="mim", lead_time=10, threshold=1.0)
@@ -118,6 +124,17 @@ def test_netcdf_as_in_memory(tallies, tmp_path):
         assert read["hits"].sel(nowcaster="mim", lead_time=10, threshold=1.0) > 0
         assert np.isnan(read["sal_location"].sel(nowcaster="mim")).all()
     assert [path.name for path in tmp_path.iterdir()] == ["scores.nc"]
+
+
+def test_the_netcdf_keeps_the_conventions(tallies, tmp_path):
+    path = write_netcdf(to_dataset(tallies, history="scored in a test"), tmp_path / "scores.nc")
+    checker = Path(sys.executable).with_name("compliance-checker")
+    done = subprocess.run(
+        [checker, "--test=cf:1.11", "-c", "strict", path],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "All tests passed" in done.stdout
 
 
 def test_methods_with_other_leads_stand_beside_each_other(tallies, forecast_of, observed_frames):
