@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from nowcast.field.errors import FormatError
 from nowcast.field.units import ZR, rate_from_accumulation
 from nowcast.ingest.readers.cf_grid import horizontal_dims
@@ -15,7 +17,6 @@ from nowcast.ingest.readers.plausible import plausible
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -65,7 +66,9 @@ class RainUnit:
     ) -> NDArray[np.float32]:
         """Rain rate of the values; ``minutes`` is the interval of an accumulation."""
         if self.kind == "reflectivity":
-            return plausible(zr.rate_mm_h(values), path=path)
+            with np.errstate(over="ignore"):  # infinite rain is refused, with a name
+                rate = zr.rate_mm_h(values)
+            return plausible(rate, path=path)
         interval = self.minutes or minutes
         if interval is None or not interval > 0:
             raise FormatError(

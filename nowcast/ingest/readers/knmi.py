@@ -80,7 +80,8 @@ class KnmiHdf5:
         }
         field, step = calibration.decoded(numbers), abs(calibration.gain)
         if unit == _REFLECTIVITY:
-            rate, step = self.zr.rate_mm_h(field), 0.0
+            with np.errstate(over="ignore"):  # infinite rain is refused below, with a name
+                rate, step = self.zr.rate_mm_h(field), 0.0
             attrs |= {"zr_a": self.zr.a, "zr_b": self.zr.b}
         elif unit == _ACCUMULATION:
             minutes = self.accumulation_minutes or float((end - start) / np.timedelta64(1, "m"))

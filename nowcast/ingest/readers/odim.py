@@ -175,8 +175,9 @@ class _Image:
                 strip = field[first + top : first + top + numbers.shape[0]]
                 unseen = numbers == nodata
                 echo = ~(unseen | (numbers == undetect))
-                physical = numbers[echo] * gain + offset
-                strip[echo] = physical if zr is None else zr.rate_mm_h(physical)
+                with np.errstate(over="ignore"):  # infinite rain is refused later, with a name
+                    physical = numbers[echo] * gain + offset
+                    strip[echo] = physical if zr is None else zr.rate_mm_h(physical)
                 strip[unseen] = np.nan
         return field
 
@@ -229,5 +230,5 @@ def _described(file: h5py.File, image: _Image) -> dict[str, Any]:
         Attributes.of(image.path, file, "how").text("simulated", "").lower(),
         how.text("simulated", "").lower(),
     ):
-        attrs["comment"] = "simulated"
+        attrs["simulated"] = "true"
     return {name: text for name, text in attrs.items() if text}
