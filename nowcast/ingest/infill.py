@@ -32,7 +32,7 @@ def between(before_mm_h: Field, after_mm_h: Field) -> Field:
     motion = motion_between(before_mm_h, after_mm_h)
     parts = [advected(before_mm_h, motion, 0.5), advected(after_mm_h, motion, -0.5)]
     seen = np.isfinite(parts)
-    total = np.where(seen, parts, 0.0).sum(axis=0)
+    total = np.where(seen, parts, np.float32(0)).sum(axis=0)
     count = seen.sum(axis=0)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return mean.astype(np.float32)
