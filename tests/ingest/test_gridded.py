@@ -108,6 +108,90 @@ def test_members_and_levels_come_after_time(shared_data: Path, members: xr.Datas
     np.testing.assert_array_equal(ours.values, theirs.values)
 
 
+def grib(folder: Path, messages: list[dict[str, Any]]) -> Path:
+    """GRIB2 messages on 3x4 cells of 1 degree from 47 N 5 E, each filled with its ``value``."""
+    import eccodes
+
+    path = folder / "forecast.grib2"
+    with path.open("wb") as file:
+        for keys in messages:
+            handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+            grid = {"Ni": 4, "Nj": 3, "latitudeOfFirstGridPointInDegrees": 47}
+            grid |= {
+                "latitudeOfLastGridPointInDegrees": 45,
+                "longitudeOfFirstGridPointInDegrees": 5,
+            }
+            grid |= {"longitudeOfLastGridPointInDegrees": 8, "iDirectionIncrementInDegrees": 1}
+            grid |= {"jDirectionIncrementInDegrees": 1, "dataDate": 20200101, "dataTime": 600}
+            value = keys["value"]
+            for key, setting in (grid | keys).items():
+                if key != "value":
+                    eccodes.codes_set(handle, key, setting)
+            eccodes.codes_set_values(handle, np.full(12, float(value)))
+            eccodes.codes_write(handle, file)
+            eccodes.codes_release(handle)
+    return path
+
+
+def test_the_steps_of_one_run_become_valid_times(tmp_path: Path) -> None:
+    messages = [
+        {"shortName": name, "stepRange": step, "value": value + step}
+        for name, value in (("2t", 280), ("10u", 5))
+        for step in (1, 2, 3)
+    ]
+    weather = open_weather(grib(tmp_path, messages))
+    assert set(weather.data_vars) == {"t2m", "u10"}
+    assert weather["t2m"].dims == weather["u10"].dims == ("time", "y", "x")
+    hours = [f"2020-01-01T0{hour}:00" for hour in (7, 8, 9)]
+    np.testing.assert_array_equal(weather["time"], np.array(hours, dtype="datetime64[ns]"))
+    np.testing.assert_allclose(weather["t2m"][:, 0, 0], [281, 282, 283], rtol=1e-6)
+    np.testing.assert_allclose(weather["u10"][:, 2, 3], [6, 7, 8], rtol=1e-6)
+    assert weather["forecast_reference_time"].values == np.datetime64("2020-01-01T06:00")
+    assert weather["u10"].attrs["level"] == "heightAboveGround 10"
+    assert grid_of(weather).extent == (4.5, 8.5, 44.5, 47.5)
+
+
+def test_the_steps_of_several_runs_stay_apart(tmp_path: Path) -> None:
+    messages = [
+        {"shortName": "2t", "dataTime": 100 * run, "stepRange": step, "value": 10 * run + step}
+        for run in (0, 6)
+        for step in (1, 2)
+    ]
+    weather = open_weather(grib(tmp_path, messages))
+    assert weather["t2m"].dims == ("forecast_reference_time", "lead_time", "y", "x")
+    np.testing.assert_allclose(weather["t2m"][:, :, 1, 1], [[1, 2], [61, 62]], rtol=1e-6)
+    assert weather["lead_time"].values[1] == np.timedelta64(2, "h")
+    assert weather["forecast_reference_time"].values[1] == np.datetime64("2020-01-01T06:00")
+
+
+def test_one_message_has_a_time_too(tmp_path: Path) -> None:
+    weather = open_weather(grib(tmp_path, [{"shortName": "2t", "stepRange": 0, "value": 280}]))
+    assert weather["t2m"].dims == ("time", "y", "x")
+    assert list(weather["time"].values) == [np.datetime64("2020-01-01T06:00")]
+
+
+def test_fields_of_one_name_are_told_apart_by_their_level(tmp_path: Path) -> None:
+    messages = [
+        {"shortName": "t", "typeOfLevel": "isobaricInhPa", "level": 850, "value": 270},
+        {"shortName": "t", "typeOfLevel": "isobaricInhPa", "level": 500, "value": 250},
+        {"shortName": "t", "typeOfLevel": "surface", "value": 280},
+    ]
+    weather = open_weather(grib(tmp_path, messages))
+    levels = weather["t_isobaricInhPa"]
+    assert levels.dims == ("time", "pressure", "y", "x")
+    assert levels.sel(pressure=500).values == pytest.approx(250)
+    assert weather["t_surface_0"].values == pytest.approx(280)
+
+
+def test_other_grids_are_refused(tmp_path: Path) -> None:
+    path = grib(tmp_path, [{"shortName": "2t", "value": 280}])
+    path.write_bytes(
+        path.read_bytes() + grib(tmp_path, [{"shortName": "10u", "Ni": 5, "value": 1}]).read_bytes()
+    )
+    with pytest.raises(FormatError, match=r"forecast\.grib2: cannot be read"):
+        open_weather(path)
+
+
 def netcdf(folder: Path, **changes: Any) -> Path:
     """Wind on a Lambert grid in km, south first, with a missing value, as services write it."""
     lambert = {"grid_mapping_name": "lambert_conformal_conic", "standard_parallel": 63.3}
