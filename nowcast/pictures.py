@@ -14,7 +14,7 @@ from nowcast.products.description import issue_name
 from nowcast.products.render import RenderMaps, write_observed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from nowcast.field.schema import Frames, Radar
@@ -51,15 +51,12 @@ def draw_pictures(
             heard(suffix)
 
 
-def draw_beside_observation(
-    forecasts: Mapping[str, Forecast], observed: Frames, *, path: Path
-) -> Path:
-    """The observation above, a row for each method below it, at four leads; raises ProductError."""
-    first = next(iter(forecasts.values()))
-    minutes = first["lead_time"].values / np.timedelta64(1, "m")
+def draw_beside_observation(forecasts: Sequence[Forecast], observed: Frames, *, path: Path) -> Path:
+    """The observation above, a row a forecast below it, at four leads; raises ProductError."""
+    minutes = forecasts[0]["lead_time"].values / np.timedelta64(1, "m")
     chosen = sorted({round(part * minutes.size) for part in COMPARED_PARTS} - {0})
     return draw_comparison(
-        list(forecasts.values()),
+        forecasts,
         observed,
         leads_minutes=[float(minutes[lead - 1]) for lead in chosen],
         path=path,

@@ -56,9 +56,9 @@ def demo(
 
     say("4/4  drawing the maps and the animation of the last forecast")
     issued = simulated.issue_times[-1]
-    forecasts = {method: read_forecast(hindcast.path(method, issued)) for method in shown.METHODS}
+    forecasts = [read_forecast(hindcast.path(method, issued)) for method in shown.METHODS]
     past = source.read(end=issued, frames=6)
-    for path in draw_pictures(forecasts["mim"], into=out / "maps", past=past):
+    for path in draw_pictures(forecasts[0], into=out / "maps", past=past):
         typer.echo(str(path))
     observed = source.frames_between(issued, source.latest)
     typer.echo(

@@ -28,12 +28,16 @@ def render(
     ] = None,
     series: common.Series = None,
     past: Annotated[int, typer.Option(min=1, help="Observed frames before the forecast.")] = 6,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another method's forecast of the same time; may be given again."),
+    ] = None,
     films: Annotated[bool, typer.Option(help="Make an animated GIF and an MP4.")] = True,
 ) -> None:
     """Draw a forecast: a PNG map of each lead, an animated GIF and an MP4.
 
-    With the radar's archive the film begins with the past, and the forecast is drawn beside what
-    was then observed.
+    With the radar's archive the film begins with the past, and the forecast (and those of --beside)
+    is drawn below what was then observed.
 
     Example:
 
@@ -55,7 +59,8 @@ def render(
         return
     try:
         observed = source.frames_between(issued, issued + forecast["lead_time"].values[-1])
+        others = [shortened(read_forecast(other), leads=leads) for other in beside or ()]
         path = out / f"{file.stem}_observed_and_forecast.png"
-        typer.echo(str(draw_beside_observation({"forecast": forecast}, observed, path=path)))
+        typer.echo(str(draw_beside_observation([forecast, *others], observed, path=path)))
     except MissingFramesError as error:
         say(f"no comparison: {error}")
