@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,12 +37,22 @@ _READERS = {
     "nimrod": ("nimrod", "Nimrod"),
     "cf": ("cf", "CfFile"),
 }
+# Formats whose library comes with an extra of the package.
+_EXTRAS = {
+    "geotiff": ("rasterio", "geo"),
+    "mrms-grib": ("eccodes", "grib"),
+    "radolan": ("wradlib", "radolan"),
+}
 # What a file of unknown name may be; a GeoTIFF does not say what its numbers mean.
 _SELF_DESCRIBING = tuple(name for name in _READERS if name != "geotiff")
 
 
 def reader_of(profile: FeedProfile) -> Reader:
-    """The reader of a feed's files; raises UsageError on an option that it does not take."""
+    """The reader of a feed's files.
+
+    Raises UsageError on an option that it does not take, or for want of its library.
+    """
+    _require(profile.reader.format)
     return _reader(profile.reader.format, options=profile.reader, zr=profile.zr, feed=profile.name)
 
 
@@ -69,6 +80,7 @@ def open_frames(path: Path, *, profiles: Iterable[FeedProfile]) -> Frames:
     for name in _SELF_DESCRIBING if path.is_file() else ("cf",):
         reader = _reader(name)
         if reader.matches(path):
+            _require(name)
             try:
                 return reader.read(path)
             except FormatError as error:
@@ -102,6 +114,15 @@ def describe(path: Path) -> str:
         return "an empty file"
     with path.open("rb") as file:
         return f"{size} bytes that begin with {file.read(8)!r}"
+
+
+def _require(name: str) -> None:
+    library, extra = _EXTRAS.get(name, ("", ""))
+    if library and importlib.util.find_spec(library) is None:
+        raise UsageError(
+            f"format {name} needs {library}, which is not installed: "
+            f"pip install 'mim-nowcast[{extra}]'"
+        )
 
 
 def _reader(

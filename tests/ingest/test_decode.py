@@ -72,6 +72,25 @@ def test_one_feed_does_not_load_the_libraries_of_another() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """None in sys.modules is how Python itself marks a module that cannot be imported."""
+    path = tmp_path / "raa01-yw2017.002_10000-1708160055-dwd---bin"
+    path.write_bytes(b"YW160055100000817BY  1980156VS 5SW  P200004HPR E-02")
+    for name, library, extra in (
+        ("mrms", "eccodes", "grib"),
+        ("fmi-geotiff", "rasterio", "geo"),
+        ("dwd-radolan", "wradlib", "radolan"),
+    ):
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(UsageError, match=rf"needs {library}, .*mim-nowcast\[{extra}\]"):
+            decode.reader_of(feed(name))
+    for profiles in ([], [feed("dwd-radolan")]):
+        with pytest.raises(UsageError, match="format radolan needs wradlib"):
+            decode.open_frames(path, profiles=profiles)
+
+
 def test_a_known_name_gives_the_time_and_the_feeds_settings(
     little: FeedProfile, write_frame: Callable[..., Path], tmp_path: Path
 ) -> None:
