@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,9 +84,14 @@ def _grib(path: Path) -> xr.Dataset:
 
     try:
         # No index: it would be written beside the file. No part of a damaged file either.
-        parts = cfgrib.open_datasets(
-            str(path), backend_kwargs={"indexpath": "", "errors": "raise"}, decode_timedelta=False
-        )
+        with warnings.catch_warnings(
+            action="ignore", category=FutureWarning
+        ):  # of xarray to cfgrib
+            parts = cfgrib.open_datasets(
+                str(path),
+                backend_kwargs={"indexpath": "", "errors": "raise"},
+                decode_timedelta=False,
+            )
         fields = xr.merge(
             _told_apart([_grib_times(part) for part in parts]), compat="override", join="exact"
         )
