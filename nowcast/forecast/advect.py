@@ -171,6 +171,9 @@ def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
         with torch.no_grad(), torch.inference_mode(inference):
             work(rows)
 
+    if len(bands) == 1:
+        work_without_graph(bands[0])
+        return
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as threads:
         list(threads.map(work_without_graph, bands))
 
