@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import signal
+import subprocess
+from collections import Counter
+from contextlib import suppress
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image
@@ -45,9 +51,7 @@ def pictures_in(*folders: Path) -> list[Path]:
 
 def _write_gif(pictures: Sequence[Path], path: Path, seconds: float, hold: float) -> None:
     palette = _palette(pictures)
-    frames = [
-        frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in _frames(pictures)
-    ]
+    frames = [_indexed(frame, palette) for frame in _frames(pictures)]
     shown = [round(seconds * 1000)] * (len(frames) - 1) + [round(hold * 1000)]
     frames[0].save(
         path,
@@ -61,6 +65,37 @@ def _write_gif(pictures: Sequence[Path], path: Path, seconds: float, hold: float
 
 
 def _write_mp4(pictures: Sequence[Path], path: Path, seconds: float, hold: float) -> None:
+    with Image.open(pictures[0]) as first:
+        width, height = first.size
+    even = width + width % 2, height + height % 2
+    command = [
+        *(_encoder(), "-loglevel", "error", "-y"),
+        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{even[0]}x{even[1]}"),
+        *("-r", f"{1 / seconds:.4f}", "-i", "-"),
+        *("-c:v", "libx264", "-preset", "fast", "-crf", "20", "-pix_fmt", "yuv420p"),
+        # A player can start before the end; the name written to does not tell the kind.
+        *("-movflags", "+faststart", "-f", "mp4", str(path)),
+    ]
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said) as encoder,
+    ):
+        frame = b""
+        # An encoder that gave up closes the pipe; why it did is read below.
+        with suppress(BrokenPipeError), cast("IO[bytes]", encoder.stdin) as pipe:
+            for picture in _frames(pictures):
+                frame = _padded(picture, even)
+                pipe.write(frame)
+            for _ in range(round(hold / seconds) - 1):
+                pipe.write(frame)
+        encoder.wait()
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip().splitlines()
+        _check_encoder(encoder.returncode, path, complaint=lines[-1] if lines else "")
+
+
+def _encoder() -> str:
+    """The path of ffmpeg, which lies in the package ``imageio-ffmpeg``."""
     try:
         import imageio_ffmpeg  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -68,29 +103,17 @@ def _write_mp4(pictures: Sequence[Path], path: Path, seconds: float, hold: float
             "MP4 needs imageio-ffmpeg, which is not installed: "
             "pip install 'mim-nowcast[animation]', or ask for a GIF"
         ) from error
-    with Image.open(pictures[0]) as first:
-        width, height = first.size
-    even = width + width % 2, height + height % 2
-    writer = imageio_ffmpeg.write_frames(
-        str(path),
-        even,
-        fps=1 / seconds,
-        codec="libx264",
-        pix_fmt_out="yuv420p",
-        quality=None,
-        macro_block_size=2,
-        ffmpeg_log_level="error",
-        # The name that is written to does not tell the kind; a player can start before the end.
-        output_params=["-crf", "20", "-preset", "fast", "-movflags", "+faststart", "-f", "mp4"],
-    )
-    writer.send(None)
-    try:
-        for frame in _frames(pictures):
-            writer.send(_padded(frame, even))
-        for _ in range(round(hold / seconds) - 1):
-            writer.send(_padded(frame, even))
-    finally:
-        writer.close()
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _check_encoder(code: int, path: Path, *, complaint: str) -> None:
+    """Raise the OSError that ended ffmpeg, which published nothing then."""
+    if code == 0:
+        return
+    if code == -signal.SIGXFSZ:
+        raise OSError(errno.EFBIG, "ffmpeg: file too large", path)
+    full = "No space left" in complaint
+    raise OSError(errno.ENOSPC if full else errno.EIO, f"ffmpeg ended with {code}: {complaint}")
 
 
 def _frames(pictures: Sequence[Path]) -> Iterator[Image.Image]:
@@ -104,28 +127,47 @@ def _frames(pictures: Sequence[Path]) -> Iterator[Image.Image]:
         yield frame
 
 
-def _padded(frame: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    if frame.size == size:
-        return np.ascontiguousarray(frame)
-    whole = Image.new("RGB", size, "white")
-    whole.paste(frame)
-    return np.ascontiguousarray(whole)
+def _padded(frame: Image.Image, size: tuple[int, int]) -> bytes:
+    """The red, green and blue bytes of a frame, white where ``size`` is larger."""
+    if frame.size != size:
+        whole = Image.new("RGB", size, "white")
+        whole.paste(frame)
+        frame = whole
+    return frame.tobytes()
 
 
-def _palette(pictures: Sequence[Path]) -> Image.Image:
-    """A palette for all pictures: the colours of our scales, then those that are met most.
+def _palette(pictures: Sequence[Path]) -> NDArray[np.int32]:
+    """A palette (256, 3) for all pictures: the colours of our scales, then those met most.
 
     One for the whole film: with a palette a frame the same rain rate would change its colour.
     """
-    counts: dict[int, int] = {}
+    counts: Counter[int] = Counter()
     for frame in _frames(pictures):
-        pixels = np.asarray(frame, dtype=np.uint32)[::2, ::2]
-        packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
-        for colour, count in zip(*np.unique(packed, return_counts=True), strict=True):
-            counts[int(colour)] = counts.get(int(colour), 0) + int(count)
+        colours, met = np.unique(_packed(frame)[::2, ::2], return_counts=True)
+        counts.update(dict(zip(colours.tolist(), met.tolist(), strict=True)))
     fixed = [int(colour[1:], 16) for scale in (RAIN_RATE, PROBABILITY) for colour in scale.colours]
-    met = [colour for colour in sorted(counts, key=lambda c: -counts[c]) if colour not in fixed]
-    chosen = [*fixed, *met][:256]
-    holder = Image.new("P", (1, 1))
-    holder.putpalette([part for colour in chosen for part in colour.to_bytes(3, "big")])
-    return holder
+    for colour in fixed:
+        counts.pop(colour, None)
+    chosen = np.array([*fixed, *(colour for colour, _ in counts.most_common(256 - len(fixed)))])
+    return _unpacked(chosen)
+
+
+def _indexed(frame: Image.Image, palette: NDArray[np.int32]) -> Image.Image:
+    """The frame in the nearest colours of the palette; Pillow's own search is off by a few."""
+    colours, places = np.unique(_packed(frame), return_inverse=True)
+    away = ((_unpacked(colours)[:, None] - palette) ** 2).sum(axis=2)
+    nearest = away.argmin(axis=1).astype(np.uint8)
+    picture = Image.fromarray(nearest[places.reshape(frame.height, frame.width)])
+    picture.putpalette(palette.astype(np.uint8).tobytes())
+    return picture
+
+
+def _packed(frame: Image.Image) -> NDArray[np.int32]:
+    """Each pixel as one number."""
+    red, green, blue = np.moveaxis(np.asarray(frame, dtype=np.int32), -1, 0)
+    return (red << 16) | (green << 8) | blue
+
+
+def _unpacked(colours: NDArray[np.int32]) -> NDArray[np.int32]:
+    parts: NDArray[np.int32] = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1)
+    return parts
