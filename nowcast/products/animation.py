@@ -165,7 +165,8 @@ def _indexed(frame: Image.Image, palette: NDArray[np.int32]) -> Image.Image:
 def _packed(frame: Image.Image) -> NDArray[np.int32]:
     """Each pixel as one number."""
     red, green, blue = np.moveaxis(np.asarray(frame, dtype=np.int32), -1, 0)
-    return (red << 16) | (green << 8) | blue
+    packed: NDArray[np.int32] = (red << 16) | (green << 8) | blue
+    return packed
 
 
 def _unpacked(colours: NDArray[np.int32]) -> NDArray[np.int32]:
