@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nowcast.ingest.readers.hdf5 import Attributes
 
 # Corners are stored in degrees and often as float32: exact ones fit to a few thousandths of a cell.
-_EXACT_CELLS, _BEARABLE_CELLS = 0.1, 2.0
+_EXACT_CELLS, _BEARABLE_CELLS = 0.1, 1.0
 
 
 def composite_grid(where: Attributes, *, shape: tuple[int, ...]) -> Grid:

@@ -163,12 +163,11 @@ def _projdef(grid: Grid, *, path: Path) -> str:
         warnings.simplefilter("ignore", UserWarning)
         text = grid.crs.to_proj4()
     west, _, _, north = grid.extent
-    corner = (
-        pyproj.Transformer.from_crs(text, grid.crs, always_xy=True).transform(west, north)
-        if text
-        else ()
-    )
-    if not text or np.abs(np.subtract(corner, (west, north))).max() > 1e-3 * min(grid.dx, grid.dy):
+    # On the Earth, not in the plane: a PROJ string may leave out the datum, 150 m in Switzerland.
+    place = pyproj.Transformer.from_crs(grid.crs, WGS84, always_xy=True).transform(west, north)
+    back = pyproj.Transformer.from_crs(WGS84, text or WGS84, always_xy=True).transform(*place)
+    off = np.abs(np.subtract(back, (west, north))).max()
+    if not text or not off <= 1e-3 * min(grid.dx, grid.dy):
         raise ProductError(
             f"{path}: {grid.crs.name} cannot be written as a PROJ string, as ODIM asks"
         )

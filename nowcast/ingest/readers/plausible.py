@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROUNDING_MM_H = 1e-3
+_FLOAT32 = 1.001  # a step of 0.001 is a little more in float32
 
 
 def plausible(
@@ -24,9 +25,9 @@ def plausible(
     NaN stays NaN. Raises FormatError on larger negative rates and on infinite ones: they are a code
     for something that the file does not explain, and neither dry nor missing may be guessed.
     """
-    lowest = np.fmin.reduce(rate_mm_h, axis=None, initial=np.inf)
-    highest = np.fmax.reduce(rate_mm_h, axis=None, initial=-np.inf)
-    if lowest < -max(step_mm_h, _ROUNDING_MM_H):
+    lowest = float(np.fmin.reduce(rate_mm_h, axis=None, initial=np.inf))
+    highest = float(np.fmax.reduce(rate_mm_h, axis=None, initial=-np.inf))
+    if lowest < -_FLOAT32 * max(step_mm_h, _ROUNDING_MM_H):
         count = int((rate_mm_h == lowest).sum())
         raise FormatError(
             f"{path}: {count} cells hold the impossible rate {lowest:g} mm/h, "
