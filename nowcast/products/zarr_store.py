@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from zarr.codecs import BloscCodec
 
 from nowcast.field import schema
@@ -40,26 +39,11 @@ class ZarrStore:
         path = Path(into) / f"{description.issue_name(forecast)}.zarr"
         attrs = description.forecast_attributes(forecast, written=self.clock(), more=self.attrs)
         raw = encoding.on_disk(forecast, attrs=attrs, content="modelResult")
+        blosc = BloscCodec(cname="zstd", clevel=self.level, shuffle="shuffle")
+        stored = encoding.encodings(raw, chunks="chunks", compression={"compressors": (blosc,)})
         with written_beside(path) as beside, warnings.catch_warnings():
             # Not in the Zarr 3 specification yet, and harmless to readers that do not know it;
             # without it, xarray warns every user who opens the store.
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
-            raw.to_zarr(
-                beside,
-                mode="w-",
-                zarr_format=3,
-                consolidated=True,
-                encoding=self._encoding(raw),
-            )
+            raw.to_zarr(beside, mode="w-", zarr_format=3, consolidated=True, encoding=stored)
         return path
-
-    def _encoding(self, raw: Any) -> dict[str, dict[str, Any]]:
-        compressor = BloscCodec(cname="zstd", clevel=self.level, shuffle="shuffle")
-        encodings: dict[str, dict[str, Any]] = {}
-        for name, variable in raw.variables.items():
-            # Coordinates have no fill value: CF forbids one.
-            fill = np.float32(np.nan) if encoding.is_field(str(name), raw) else None
-            encodings[str(name)] = {"_FillValue": fill, "compressors": (compressor,)}
-            if variable.ndim >= 2:
-                encodings[str(name)]["chunks"] = encoding.chunk(variable)
-        return encodings
