@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from nowcast.field.schema import Forecast, Frames, Radar
+    from nowcast.products.sheet import MapSheet
 
 _MINUTE = np.timedelta64(1, "m")
 # Pillow's zlib level: a quarter of the time of its default at a tenth more bytes.
@@ -52,10 +53,11 @@ class RenderMaps:
         now = np.datetime64(self.clock().astimezone(UTC).replace(tzinfo=None), "ns")
         stamp = _stamp(issued_at(forecast))
         folder = into / f"{stamp}_maps"
+        shared = _Shared.of(forecast, self.style)
         with written_beside(folder) as beside:
             beside.mkdir()
             for lead, span in enumerate(forecast["lead_time"].values):
-                picture = draw_map(forecast, lead=lead, style=self.style, now=now)
+                picture = shared.draw(forecast, lead=lead, now=now)
                 name = f"{stamp}_+{round(float(span / _MINUTE)):03d}.png"
                 _save(picture, beside / name, attrs=forecast.attrs)
         return folder
@@ -87,25 +89,34 @@ def draw_map(
 
     ``now`` (UTC) is the time against which the age of the data is counted; None leaves the age out.
     """
-    from nowcast.products.sheet import sheet_of  # noqa: PLC0415 - loads cartopy
-
-    style = style or MapStyle()
-    sheet = sheet_of(grid_of(forecast), style)
-    caption = forecast_caption(forecast, lead=lead, now=now)
-    observed = observed_area(forecast)
-    arrows = None
-    if style.motion_arrows and "motion_x" in forecast:
-        motion = [np.where(observed, forecast[name].values, np.nan) for name in _MOTION]
-        arrows = sheet.arrows(motion[0], motion[1])
-    return sheet.draw(
-        forecast["rainfall_rate"].values[lead],
-        caption,
-        edge=sheet.edge_of(observed),
-        over=arrows,
-    )
+    return _Shared.of(forecast, style or MapStyle()).draw(forecast, lead=lead, now=now)
 
 
-_MOTION = ("motion_x", "motion_y")
+@dataclass(frozen=True)
+class _Shared:
+    """What the maps of all leads of a forecast have in common."""
+
+    sheet: MapSheet
+    edge: NDArray[np.bool_]
+    arrows: Image | None
+
+    @classmethod
+    def of(cls, forecast: Forecast, style: MapStyle) -> _Shared:
+        from nowcast.products.sheet import sheet_of  # noqa: PLC0415 - loads cartopy
+
+        sheet = sheet_of(grid_of(forecast), style)
+        observed = observed_area(forecast)
+        arrows = None
+        if style.motion_arrows and "motion_x" in forecast:
+            x, y = (forecast[name].values for name in ("motion_x", "motion_y"))
+            arrows = sheet.arrows(np.where(observed, x, np.nan), np.where(observed, y, np.nan))
+        return cls(sheet, sheet.edge_of(observed), arrows)
+
+    def draw(self, forecast: Forecast, *, lead: int, now: np.datetime64 | None) -> Image:
+        """The map of one lead."""
+        rate = forecast["rainfall_rate"].values[lead]
+        caption = forecast_caption(forecast, lead=lead, now=now)
+        return self.sheet.draw(rate, caption, edge=self.edge, over=self.arrows)
 
 
 def draw_probability(
@@ -117,7 +128,7 @@ def draw_probability(
     now: np.datetime64 | None = None,
 ) -> Image:
     """The map of the probability that the rain rate reaches a threshold that the forecast holds."""
-    from nowcast.products.sheet import sheet_of  # noqa: PLC0415
+    from nowcast.products.sheet import sheet_of  # noqa: PLC0415 - loads cartopy
 
     held = forecast["threshold"].values if "probability_of_exceedance" in forecast else np.array([])
     near = np.flatnonzero(np.isclose(held, threshold_mm_h))
@@ -138,7 +149,7 @@ def draw_probability(
 
 def draw_observed(frames: Frames | Radar, *, index: int, style: MapStyle | None = None) -> Image:
     """The map of one observed frame."""
-    from nowcast.products.sheet import sheet_of  # noqa: PLC0415
+    from nowcast.products.sheet import sheet_of  # noqa: PLC0415 - loads cartopy
 
     sheet = sheet_of(grid_of(frames), style or MapStyle())
     rate = frames["rainfall_rate"].values[index]

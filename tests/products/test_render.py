@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -266,6 +268,7 @@ def test_the_caption_of_a_forecast():
         (10, "newest radar frame 10 min old", look.QUIET),
         (11, "newest radar frame 11 min old", look.FORECAST),
         (20, "newest radar frame 20 min old", look.FORECAST),
+        (21, "newest radar frame 21 min old", look.ALARM),
         (75, "newest radar frame 1 h 15 min old", look.ALARM),
         (3 * 1440, "archived case, 3 days old", look.QUIET),
         (10 * 365 * 1440, "archived case, 10 years old", look.QUIET),
@@ -405,3 +408,13 @@ def test_sheets_of_any_shape_have_even_sides(height, width):
     picture = draw_map(made(np.zeros(grid.shape), grid), lead=0, style=BARE)
     assert picture.size[0] % 2 == 0
     assert picture.size[1] % 2 == 0
+
+
+def test_reading_the_modules_loads_neither_cartopy_nor_matplotlib():
+    names = ("render", "comparison", "curves", "animation", "captions", "colours", "map_data")
+    code = (
+        f"import sys; {'; '.join(f'import nowcast.products.{name}' for name in names)}; "
+        "print(sorted({'cartopy', 'matplotlib', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
