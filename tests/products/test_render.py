@@ -159,9 +159,8 @@ def test_a_line_follows_the_edge_of_coverage():
     rate[10:20, 10:20] = 0
     picture = draw_map(made(rate, grid), lead=0, style=BARE)
     lon, lat = grid.lonlat_of(9.52 + 0.02, 14.0)  # just within the northern edge
-    dark = [
-        picture.getpixel((pixel_of(grid, BARE, lon=lon, lat=lat)[0], row)) for row in range(84, 324)
-    ]
+    column, _ = pixel_of(grid, BARE, lon=lon, lat=lat)
+    dark = [picture.getpixel((column, row)) for row in range(84, 324)]
     assert sum(max(colour) < 90 for colour in dark) == 2  # entering and leaving
 
 
@@ -202,11 +201,11 @@ def test_no_core_is_lost_and_nothing_is_made_up(values, shape):
 
 
 def test_a_large_grid_keeps_its_worst_cell():
-    grid = Grid(pyproj.CRS(4326), -130.0, 55.0, 0.01, 0.01, 3500, 7000)
+    grid = Grid(pyproj.CRS(4326), -130.0, 55.0, 0.025, 0.025, 1400, 2800)
     rate = np.zeros(grid.shape, np.float32)
-    rate[1234, 5678] = 160.0
+    rate[567, 2345] = 160.0
     picture = draw_map(made(rate, grid), lead=0, style=BARE)
-    lon, lat = grid.lonlat_of(1234, 5678)
+    lon, lat = grid.lonlat_of(567, 2345)
     assert picture.getpixel(pixel_of(grid, BARE, lon=lon, lat=lat)) == rgb(RAIN_RATE.colours[-1])
     assert picture.size[0] < 500
 
