@@ -192,4 +192,5 @@ def draw_arrows(
         fontproperties={"size": 7.5},
         labelsep=0.05,
     )
+    key.text.set_path_effects([withStroke(linewidth=2.2, foreground="#ffffffdd")])
     return [arrows, axes.add_artist(key)]
