@@ -100,12 +100,18 @@ def _candidates(
     row, column = latitude.shape[0] // 2, latitude.shape[1] // 2
     lat, lon = float(latitude[row, column]), float(longitude[row, column])
     # Columns of a polar stereographic grid point to the pole where the meridian is lon_0 only.
-    azimuth, _, _ = pyproj.Geod(ellps="WGS84").inv(
-        lon, lat, longitude[row - 1, column], latitude[row - 1, column]
+    reach = max(1, row // 2)
+    south, north = min(row + reach, latitude.shape[0] - 1), row - reach
+    ends = pyproj.Geod(ellps="WGS84").inv(
+        longitude[south, column],
+        latitude[south, column],
+        longitude[north, column],
+        latitude[north, column],
     )
-    bearing = (azimuth + 90) % 180 - 90
+    # The bearing in the middle is the mean of those at the ends.
+    bearing = float(np.mean([(azimuth + 90) % 180 - 90 for azimuth in ends[:2]]))
     pole = 1 if lat >= 0 else -1
-    meridian = round(lon + pole * bearing, 1)
+    meridian = round(lon - pole * bearing, 1)
     yield pyproj.CRS.from_user_input(
         f"+proj=stere +lat_0={90 * pole} +lat_ts={60 * pole} +lon_0={meridian} +ellps=WGS84"
     )

@@ -81,6 +81,11 @@ def layout_of(dataset: xr.Dataset, variable: xr.DataArray, *, path: Path) -> Lay
     if dims is None:
         raise FormatError(f"{path}: {variable.name} has no rows and columns, expected y and x")
     rows, columns = dims
+    if min(variable.sizes[rows], variable.sizes[columns]) < 2:
+        raise FormatError(
+            f"{path}: {variable.name} of {variable.sizes[rows]} x {variable.sizes[columns]} cells, "
+            "expected at least 2 x 2"
+        )
     places = _places(dataset, variable)
     if places is not None:
         places = places[0].transpose(rows, columns), places[1].transpose(rows, columns)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import warnings
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,10 @@ _EXPECTED = "NetCDF or a folder of Zarr"
 # An attribute that we give to variables in which a small number stands for no echo.
 DRY_AT_MOST = "nowcast_dry_at_most"
 # What the libraries below xarray raise on damaged files.
-_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+_BROKEN = (
+    *(OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError),
+    *(EOFError, zlib.error, lzma.LZMAError),
+)
 
 
 def is_cf(path: Path) -> bool:

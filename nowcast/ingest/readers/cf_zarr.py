@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,17 +60,24 @@ def check_folder(folder: Path, *, dataset_bytes: int) -> None:
 
     Raises UnsafeFileError, and FormatError on metadata that is no JSON.
     """
+    blosc: set[Path] = set()
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            path = Path(place) / name
+            path = Path(place, name)
             if path.is_symlink():
                 raise UnsafeFileError(
                     f"{folder}: {path.relative_to(folder)} is a link, "
                     "expected all data in this folder: not read"
                 )
-            if name in _METADATA and name in files:
-                for array in _arrays(_json(path)):
-                    _check_array(array, path=path, dataset_bytes=dataset_bytes)
+        for name in set(files) & set(_METADATA):
+            document = _json(Path(place, name))
+            for array in _arrays(document):
+                _check_array(array, path=Path(place, name), dataset_bytes=dataset_bytes)
+                if array is document and "blosc" in _outermost(array):
+                    blosc.add(Path(place))
+        if blosc & {Path(place), *Path(place).parents}:
+            for name in set(files) - set(_METADATA):
+                _check_blosc(Path(place, name))
 
 
 def _json(path: Path) -> object:
@@ -115,6 +123,25 @@ def _check_array(array: dict[str, Any], *, path: Path, dataset_bytes: int) -> No
     if declared > dataset_bytes:
         raise UnsafeFileError(
             f"{path}: declares {declared} bytes, expected at most {dataset_bytes}: not read"
+        )
+
+
+def _outermost(array: dict[str, Any]) -> tuple[str, ...]:
+    """The codec that was applied last, which the bytes on disk begin with."""
+    codecs = array.get("codecs")
+    last = codecs[-1:] if isinstance(codecs, list) else array.get("compressor")
+    return tuple(_codecs(last))[:1]
+
+
+def _check_blosc(chunk: Path) -> None:
+    """Blosc itself reads on behind the end of a chunk that is cut short, and makes rain of it."""
+    with chunk.open("rb") as stream:
+        header = stream.read(16)
+    size = chunk.stat().st_size
+    stated = struct.unpack("<I", header[12:])[0] if len(header) == 16 else 16
+    if size < stated:
+        raise FormatError(
+            f"{chunk}: cut short, {size} bytes, expected {stated}: fetch the folder again"
         )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import uuid
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +11,7 @@ import h5py
 import numpy as np
 import pyproj
 
+from nowcast.field.atomic import written_beside
 from nowcast.field.errors import ProductError
 from nowcast.field.grid import WGS84, Grid
 from nowcast.field.units import ZR
@@ -92,7 +91,8 @@ def write_odim(
             "data", data=coding.numbers, chunks=True, compression="gzip", shuffle=True
         )
         _set(data, {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2"})
-    _write_whole(path, memory.getvalue())
+    with written_beside(path) as beside:
+        beside.write_bytes(memory.getvalue())
     return path
 
 
@@ -192,17 +192,3 @@ def _set(node: h5py.Group | h5py.Dataset, values: Mapping[str, Any]) -> None:
             attribute.write(np.array(content, dtype=f"S{len(content) + 1}"))
         else:
             node.attrs[name] = np.int64(value) if isinstance(value, int) else np.float64(value)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes beside and renames."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ProductError(f"{path}: cannot be written ({error.strerror})") from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyproj
 from pyproj.exceptions import CRSError
 
@@ -23,9 +26,9 @@ def projection(definition: str | dict[str, Any], *, path: Path) -> tuple[pyproj.
     """
     try:
         if isinstance(definition, dict):
-            crs = pyproj.CRS.from_cf(definition)
+            crs = _from_cf(json.dumps(definition, default=np.ndarray.tolist, sort_keys=True))
         else:
-            crs = pyproj.CRS.from_user_input(definition.strip())
+            crs = _from_text(definition.strip())
     except (CRSError, KeyError, ValueError, TypeError) as error:
         raise FormatError(f"{path}: an unknown projection {definition!r:.300}: {error}") from error
     if crs.is_bound and not any(_shift(crs)):
@@ -50,6 +53,17 @@ def _shift(crs: pyproj.CRS) -> list[float]:
 def proj_parameters(text: str) -> dict[str, str]:
     """The parameters of a PROJ string, also of one that forgets a plus sign (KNMI's does)."""
     return dict(re.findall(r"\+?(\w+)=([^\s+]\S*)", text))
+
+
+@lru_cache(maxsize=64)
+def _from_cf(attrs: str) -> pyproj.CRS:
+    """PROJ looks a datum without a name up for half a second: once for all frames of a radar."""
+    return pyproj.CRS.from_cf(json.loads(attrs))
+
+
+@lru_cache(maxsize=64)
+def _from_text(text: str) -> pyproj.CRS:
+    return pyproj.CRS.from_user_input(text)
 
 
 def _in_metres(crs: pyproj.CRS) -> pyproj.CRS:
