@@ -35,6 +35,27 @@ if ! $pip install --quiet "$TORCH"; then
     esac
 fi
 
+# pysteps comes as source alone. Where there is no C compiler, the one in the package ziglang serves.
+if ! command -v cc >/dev/null 2>&1 && ! command -v gcc >/dev/null 2>&1; then
+    echo "setup: no C compiler here, taking ziglang's to build pysteps"
+    $pip install --quiet ziglang
+    zig=$("$VENV/bin/python" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__))')/zig
+    compiler="$PWD/$VENV/bin/zig-cc"
+    # Without OpenMP, which zig does not bring and pysteps does without.
+    cat >"$compiler" <<EOF
+#!/bin/sh
+for flag in "\$@"; do
+    shift
+    [ "\$flag" = -fopenmp ] || set -- "\$@" "\$flag"
+done
+exec "$zig" cc "\$@"
+EOF
+    chmod +x "$compiler"
+    CC="$compiler"
+    LDSHARED="$compiler -shared"
+    export CC LDSHARED
+fi
+
 echo "setup: installing the project and its checks"
 $pip install --quiet --editable ".[dev]"
 echo "setup: done; $VENV/bin/nowcast --help"
