@@ -16,6 +16,7 @@ from nowcast.ingest.readers.cf_open import is_cf, open_cf, unfilled
 from nowcast.ingest.readers.cf_rain import RainUnit, rain_variable
 from nowcast.ingest.readers.cf_time import Times, valid_times
 from nowcast.ingest.readers.coding import MARSHALL_PALMER
+from nowcast.ingest.readers.plausible import plausible
 from nowcast.ingest.readers.single import single_frame
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class CfFile:
             attrs = _described(known.attrs, variable)
         minutes = self.accumulation_minutes or times.minutes
         rate = unit.rate_mm_h(values, minutes=minutes, zr=self.zr, path=path)
-        attrs |= self._provenance(unit, minutes)
+        attrs |= self._provenance(unit, minutes) | plausible(rate, path=path)
         if rate.shape[0] == 1:
             return single_frame(
                 rate[0],

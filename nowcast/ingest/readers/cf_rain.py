@@ -12,7 +12,6 @@ from nowcast.field.errors import FormatError
 from nowcast.field.units import ZR, rate_from_accumulation
 from nowcast.ingest.readers.cf_grid import horizontal_dims
 from nowcast.ingest.readers.cf_time import MINUTES, time_dim
-from nowcast.ingest.readers.plausible import plausible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,18 +65,15 @@ class RainUnit:
     ) -> NDArray[np.float32]:
         """Rain rate of the values; ``minutes`` is the interval of an accumulation."""
         if self.kind == "reflectivity":
-            with np.errstate(over="ignore"):  # infinite rain is refused, with a name
-                rate = zr.rate_mm_h(values)
-            return plausible(rate, path=path)
+            with np.errstate(over="ignore"):  # infinite rain is dealt with later
+                return zr.rate_mm_h(values)
         interval = self.minutes or minutes
         if interval is None or not interval > 0:
             raise FormatError(
                 f"{path}: an accumulation over an unknown interval, expected time bounds, "
                 "a cell method or even time steps: set accumulation_minutes"
             )
-        return plausible(
-            rate_from_accumulation(values * self.millimetres, minutes=interval), path=path
-        )
+        return rate_from_accumulation(values * self.millimetres, minutes=interval)
 
 
 def rain_unit(text: str) -> RainUnit | None:

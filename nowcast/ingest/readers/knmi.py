@@ -94,7 +94,7 @@ class KnmiHdf5:
             attrs["accumulation_minutes"] = minutes
         else:
             rate = field
-        rate = plausible(rate, path=path, step_mm_h=step)
+        attrs |= plausible(rate, path=path, step_mm_h=step)
         return single_frame(
             rate, path=path, grid=grid, stated=np.array([end]), stamp=stamp, attrs=attrs
         )

@@ -82,18 +82,19 @@ class Odim:
 
     def _rate(self, image: _Image) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Rain rate (y, x), and how it came about."""
-        gain = abs(image.what.number("gain", 1.0))
+        step = abs(image.what.number("gain", 1.0))
+        attrs: dict[str, Any] = {}
         if image.quantity in _REFLECTIVITY:
-            rate = image.decoded(self.zr)
-            return plausible(rate, path=image.path), {"zr_a": self.zr.a, "zr_b": self.zr.b}
-        if image.quantity in _ACCUMULATION:
+            rate, step = image.decoded(self.zr), 0.0
+            attrs |= {"zr_a": self.zr.a, "zr_b": self.zr.b}
+        elif image.quantity in _ACCUMULATION:
             minutes = self.accumulation_minutes or _interval_minutes(image.what)
             rate = rate_from_accumulation(image.decoded(None), minutes=minutes)
-            step = gain * 60.0 / minutes
-            return plausible(rate, path=image.path, step_mm_h=step), {
-                "accumulation_minutes": minutes
-            }
-        return plausible(image.decoded(None), path=image.path, step_mm_h=gain), {}
+            step *= 60.0 / minutes
+            attrs["accumulation_minutes"] = minutes
+        else:
+            rate = image.decoded(None)
+        return rate, attrs | plausible(rate, path=image.path, step_mm_h=step)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def test_every_file_is_its_own(shared_data: Path) -> None:
 
 def small(folder: Path, **changes: Any) -> Path:
     """Two rows and three columns, 1 km each, as KNMI lays them out."""
-    values = {
+    values: dict[str, Any] = {
         "formula": "GEO=0.01*PV+0.0",
         "missing": 65534,
         "outside": 65535,
@@ -128,7 +128,8 @@ def small(folder: Path, **changes: Any) -> Path:
 
 def test_by_hand(tmp_path: Path) -> None:
     grid, rate = grid_and_rate(small(tmp_path))
-    np.testing.assert_allclose(rate, [[0, 12, np.nan], [np.nan, 0.12, 0.24]], rtol=1e-6)
+    expected = np.array([[0, 12, np.nan], [np.nan, 0.12, 0.24]])
+    np.testing.assert_allclose(rate, expected, rtol=1e-6)
     assert grid.extent == (0, 3000, -3652000, -3650000)
     _, hourly = grid_and_rate(small(tmp_path), accumulation_minutes=60)
     np.testing.assert_allclose(hourly[0, 1], 1.0)
@@ -147,14 +148,14 @@ def test_reflectivity_and_rate_by_hand(tmp_path: Path) -> None:
     _, rate = grid_and_rate(
         small(tmp_path, numbers=numbers, unit="RAIN_RATE_[MM/H]", formula="geo=2*pv", outside=255)
     )
-    np.testing.assert_allclose(rate, [[0, 220, np.nan], [2, 128, 256]])
+    np.testing.assert_allclose(rate, np.array([[0, 220, np.nan], [2, 128, 256]]))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"formula": "GEO=__import__('os').getpid()"}, "calibration .*, expected 'GEO=a\\*PV"),
-        ({"formula": "GEO=0.01*PV+-5.0"}, "impossible rate -60 mm/h"),
+        ({"formula": "GEO=0.01*PV+-5.0"}, "cells hold impossible rates, -60 mm/h"),
         ({"unit": "HEIGHT_[KM]"}, r"holds HEIGHT_\[KM\], expected one image in MM, MM/H, DBZ"),
         ({"images": 2}, "holds ACCUMULATED_.*, ACCUMULATED_.*, expected one image"),
         ({"images": 0}, "holds no image"),

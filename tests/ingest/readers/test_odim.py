@@ -321,9 +321,9 @@ def test_corners_place_the_grid(tmp_path: Path, inset: float, west: float) -> No
         ),
         (
             {"dataset1/data1/what": WHAT | {"offset": -100.0}},
-            "2 cells|1 cells hold the impossible rate",
+            "2 of 4 cells hold impossible rates, -99.5 mm/h",
         ),
-        ({"dataset1/data1/what": WHAT | {"gain": 1e308}}, "infinite rates, expected finite"),
+        ({"dataset1/data1/what": WHAT | {"gain": 1e308}}, "hold impossible rates, infinite mm/h"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
