@@ -51,14 +51,14 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
     if motion.ndim == 4:
         ways = [displacements(one, steps=steps, substeps=substeps) for one in motion]
         return torch.stack(ways, dim=1)
-    motion = _finite(motion)
+    part = _part(motion, substeps=substeps)
     leads = torch.empty((steps, *motion.shape), device=motion.device)
 
     def follow(rows: slice) -> None:
-        for lead, way in enumerate(_trajectory(motion, rows, steps=steps, substeps=substeps)):
+        for lead, way in enumerate(_trajectory(part, rows, steps=steps, substeps=substeps)):
             leads[lead, :, rows] = way
 
-    _in_bands(follow, fields=motion.unsqueeze(0))
+    _in_bands(follow, fields=part)
     return leads
 
 
@@ -106,14 +106,14 @@ def extrapolate(
             f"a motion of shape {tuple(motion.shape)} for a field of shape {tuple(field.shape)}, "
             f"expected {(2, *field.shape[-2:])}"
         )
-    motion = _finite(motion).to(field.device)
+    part = _part(motion.to(field.device), substeps=substeps)
     layers, shape = field.reshape(1, -1, *field.shape[-2:]), field.shape[-2:]
     source = _seen_and_padded(layers)
     forecast = torch.empty((steps, *field.shape), dtype=torch.float32, device=field.device)
 
     def follow(rows: slice) -> None:
         read = _reader(source, shape=shape, rows=rows, mode=mode)
-        trajectory = _trajectory(motion, rows, steps=steps, substeps=substeps)
+        trajectory = _trajectory(part, rows, steps=steps, substeps=substeps)
         for lead, way in enumerate(trajectory):
             moved = read(way.unsqueeze(0)).reshape(*field.shape[:-2], -1, shape[1])
             forecast[lead, ..., rows, :] = moved
@@ -147,11 +147,11 @@ def from_lagrangian(fields: Tensor, motion: Tensor, *, mode: Mode = "linear") ->
     return warp(fields, ways, mode=mode)
 
 
-def _finite(motion: Tensor) -> Tensor:
-    motion = motion.detach().float()
+def _part(motion: Tensor, *, substeps: int) -> Tensor:
+    """The motion (2, H, W) of one substep, (1, 2, H, W), or a MethodError where it has holes."""
     if not torch.isfinite(motion).all():
         raise MethodError("the motion holds NaN or infinite values, expected finite ones")
-    return motion
+    return (motion.detach().float() / substeps).unsqueeze(0)
 
 
 def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
@@ -178,11 +178,10 @@ def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
         list(threads.map(work_without_graph, bands))
 
 
-def _trajectory(motion: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
+def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
     """The displacement (2, rows, W) after each step; the same memory, moved on, every time."""
-    part = motion.unsqueeze(0) / substeps
-    shape = motion.shape[1:]
-    base, scale = _coordinates(shape, rows, size=shape, device=motion.device)
+    shape = part.shape[-2:]
+    base, scale = _coordinates(shape, rows, size=shape, device=part.device)
 
     def motion_at(displacement: Tensor) -> Tensor:
         places = torch.addcmul(base, displacement, scale).permute(0, 2, 3, 1)
