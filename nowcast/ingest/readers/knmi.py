@@ -34,6 +34,7 @@ _TIME = re.compile(r"(\d{2})-([A-Z]{3})-(\d{4});(\d{2}:\d{2}:\d{2})(?:\.\d+)?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _ACCUMULATION, _RATE, _REFLECTIVITY = "MM", "MM/H", "DBZ"
 _UNITS = (_ACCUMULATION, _RATE, _REFLECTIVITY)
+_INSTITUTION = "Royal Netherlands Meteorological Institute (KNMI)"
 _METRES = {"KM": 1000.0, "M": 1.0}
 
 
@@ -74,30 +75,38 @@ class KnmiHdf5:
             calibration = _Calibration.of(image, unit=unit, path=path)
             numbers = _numbers(image, grid=grid, path=path)
             title = Attributes.of(path, file, "overview").text("product_group_name", "")
-        attrs: dict[str, Any] = {
-            "institution": "Royal Netherlands Meteorological Institute (KNMI)",
-            "title": title,
-        }
-        field, step = calibration.decoded(numbers), abs(calibration.gain)
-        if unit == _REFLECTIVITY:
-            with np.errstate(over="ignore"):  # infinite rain is refused below, with a name
-                rate, step = self.zr.rate_mm_h(field), 0.0
-            attrs |= {"zr_a": self.zr.a, "zr_b": self.zr.b}
-        elif unit == _ACCUMULATION:
-            minutes = self.accumulation_minutes or float((end - start) / np.timedelta64(1, "m"))
-            if minutes <= 0:
-                raise FormatError(
-                    f"{path}: an accumulation from {start} to {end}, expected an interval: "
-                    "set accumulation_minutes"
-                )
-            rate, step = rate_from_accumulation(field, minutes=minutes), step * 60.0 / minutes
-            attrs["accumulation_minutes"] = minutes
-        else:
-            rate = field
-        attrs |= plausible(rate, path=path, step_mm_h=step)
+        minutes = self.accumulation_minutes or float((end - start) / np.timedelta64(1, "m"))
+        rate, attrs = self._rate(calibration, numbers, unit=unit, minutes=minutes, path=path)
+        attrs |= {"institution": _INSTITUTION, "title": title}
         return single_frame(
             rate, path=path, grid=grid, stated=np.array([end]), stamp=stamp, attrs=attrs
         )
+
+    def _rate(
+        self,
+        calibration: _Calibration,
+        numbers: NDArray[Any],
+        *,
+        unit: str,
+        minutes: float,
+        path: Path,
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Rain rate (y, x), and how it came about."""
+        rate, step = calibration.decoded(numbers), abs(calibration.gain)
+        attrs: dict[str, Any] = {}
+        if unit == _REFLECTIVITY:
+            with np.errstate(over="ignore"):  # infinite rain is dealt with below
+                rate, step = self.zr.rate_mm_h(rate), 0.0
+            attrs |= {"zr_a": self.zr.a, "zr_b": self.zr.b}
+        elif unit == _ACCUMULATION:
+            if minutes <= 0:
+                raise FormatError(
+                    f"{path}: an accumulation over {minutes:g} min, expected an interval: "
+                    "set accumulation_minutes"
+                )
+            rate, step = rate_from_accumulation(rate, minutes=minutes), step * 60.0 / minutes
+            attrs["accumulation_minutes"] = minutes
+        return rate, attrs | plausible(rate, path=path, step_mm_h=step)
 
 
 @dataclass(frozen=True)

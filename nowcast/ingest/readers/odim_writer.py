@@ -77,20 +77,8 @@ def write_odim(
     coding = _Coding.of(_physical(rate, quantity=quantity, details=details), quantity=quantity)
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
-        _set(file, {"Conventions": "ODIM_H5/V2_4"})
         _write_header(file, grid=grid, time=time, details=details, path=path)
-        dataset = file.create_group("dataset1")
-        start = time
-        if quantity == "ACRR":
-            start = time - np.timedelta64(round(details.accumulation_minutes * 60), "s")
-        what = {"product": _PRODUCT[quantity], "prodname": details.product_name}
-        _set(dataset.create_group("what"), what | _stamp(start, "start") | _stamp(time, "end"))
-        image = dataset.create_group("data1")
-        _set(image.create_group("what"), {"quantity": quantity, **coding.attributes})
-        data = image.create_dataset(
-            "data", data=coding.numbers, chunks=True, compression="gzip", shuffle=True
-        )
-        _set(data, {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2"})
+        _write_image(file, coding, quantity=quantity, time=time, details=details)
     with written_beside(path) as beside:
         beside.write_bytes(memory.getvalue())
     return path
@@ -137,6 +125,7 @@ def _physical(
 def _write_header(
     file: h5py.File, *, grid: Grid, time: np.datetime64, details: OdimDetails, path: Path
 ) -> None:
+    _set(file, {"Conventions": "ODIM_H5/V2_4"})
     what = {"object": "COMP", "version": "H5rad 2.4", "source": details.source}
     _set(file.create_group("what"), what | _stamp(time, ""))
     place = file.create_group("where")
@@ -155,6 +144,27 @@ def _write_header(
             raise ProductError(f"{path}: the corner {name} of {grid} lies nowhere on Earth")
         _set(place, {f"{name}_lon": lon, f"{name}_lat": lat})
     _set(file.create_group("how"), {"simulated": str(details.simulated)})
+
+
+def _write_image(
+    file: h5py.File,
+    coding: _Coding,
+    *,
+    quantity: Quantity,
+    time: np.datetime64,
+    details: OdimDetails,
+) -> None:
+    dataset, start = file.create_group("dataset1"), time
+    if quantity == "ACRR":
+        start = time - np.timedelta64(round(details.accumulation_minutes * 60), "s")
+    what = {"product": _PRODUCT[quantity], "prodname": details.product_name}
+    _set(dataset.create_group("what"), what | _stamp(start, "start") | _stamp(time, "end"))
+    image = dataset.create_group("data1")
+    _set(image.create_group("what"), {"quantity": quantity, **coding.attributes})
+    data = image.create_dataset(
+        "data", data=coding.numbers, chunks=True, compression="gzip", shuffle=True
+    )
+    _set(data, {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2"})
 
 
 def _projdef(grid: Grid, *, path: Path) -> str:

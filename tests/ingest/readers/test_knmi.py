@@ -159,7 +159,10 @@ def test_reflectivity_and_rate_by_hand(tmp_path: Path) -> None:
         ({"unit": "HEIGHT_[KM]"}, r"holds HEIGHT_\[KM\], expected one image in MM, MM/H, DBZ"),
         ({"images": 2}, "holds ACCUMULATED_.*, ACCUMULATED_.*, expected one image"),
         ({"images": 0}, "holds no image"),
-        ({"start": "26-AUG-2010;00:00:00.000"}, "accumulation from .*: set accumulation_minutes"),
+        (
+            {"start": "26-AUG-2010;00:00:00.000"},
+            "accumulation over 0 min, .*: set accumulation_minutes",
+        ),
         ({"end": "26-XXX-2010;00:00:00.000"}, "product_datetime_end '26-XXX.*, expected a time"),
         ({"end": "31-FEB-2010;00:00:00.000"}, "product_datetime_end '31-FEB.*, expected a time"),
         ({"rows": 3}, r"an image of shape \(2, 3\), expected \(3, 3\)"),
