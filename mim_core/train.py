@@ -11,6 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -79,7 +80,6 @@ def fit(
     when the state in ``out`` is of another architecture or other settings.
     """
     hooks = hooks or Hooks()
-    torch.set_flush_denormal(True)  # before the first parallel region: its threads inherit it
     fabric = Fabric(
         accelerator=settings.accelerator,
         devices=settings.devices,
@@ -87,7 +87,7 @@ def fit(
         precision=settings.precision,  # type: ignore[arg-type]  # TrainSettings has checked it
     )
     fabric.launch()
-    with torch.random.fork_rng():
+    with _denormals_flushed(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
         network, stepper = fabric.setup(model.train(), optimiser)
@@ -113,6 +113,20 @@ def fit(
     fabric.barrier()
     trained, _ = checkpoint.load(out / "model.safetensors", map_location=fabric.device)
     return Trained(trained.eval(), run.step, run.best_score)
+
+
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Denormal numbers, which are slow, count as 0 meanwhile.
+
+    Threads inherit it, so it must come before the first parallel region; afterwards the caller's
+    arithmetic is whole again.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _prefetched(batch_at: BatchAt, run: _Run) -> Iterator[Batch]:

@@ -65,8 +65,6 @@ def train(
     is nothing to learn from, and mim_core's TrainingError where the loss is not finite.
     """
     watch = watch or Watch()
-    # Before anything runs in parallel: worker threads inherit it, and denormals are slow.
-    torch.set_flush_denormal(True)
     torch.manual_seed(plan.settings.seed)
     from mim_core.train import fit  # noqa: PLC0415 - Lightning Fabric is an extra
 

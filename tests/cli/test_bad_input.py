@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import subprocess
 import sys
@@ -133,26 +132,31 @@ def test_a_truncated_file(shared_data: Path, tmp_path: Path) -> None:
     assert cut.name in outcome.stderr
 
 
-def test_a_frame_on_another_grid(shared_data: Path, tmp_path: Path) -> None:
-    source = shared_data / "radar/fmi/pgm/20160928"
-    files = sorted(source.iterdir())[:3]
-    (tmp_path / "archive").mkdir()
-    for path in files:
-        shutil.copy(path, tmp_path / "archive")
-    # Half of the rows gone, and the header says so: a whole file, on another grid.
-    head, _, pixels = gzip.decompress(files[1].read_bytes()).partition(b"\n255\n")
-    fewer = head.replace(b"760 1226", b"760 613")
-    assert fewer != head
-    half = fewer + b"\n255\n" + pixels[: 760 * 613]
-    (tmp_path / "archive" / files[1].name).write_bytes(gzip.compress(half))
+def test_a_frame_on_another_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = tmp_path / "feeds/ours.toml"
+    profile.parent.mkdir()
+    profile.write_text(
+        'title = "Ours"\nunit = "mm h-1"\ngrid = "64x64"\ncadence_minutes = 5\n'
+        "pattern = 'ours_(?P<time>\\d{12})\\.h5'\ntime_format = \"%Y%m%d%H%M\"\n"
+        'reader = { format = "odim" }\n'
+    )
+    monkeypatch.setenv("NOWCAST_FEEDS", str(profile.parent))
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for index, size in enumerate((64, 48, 64)):
+        grid = low_countries(size)
+        name = f"ours_2026060112{5 * index:02d}.h5"
+        time = START + index * np.timedelta64(5, "m")
+        write_odim(folder / name, Storm(grid=grid).rate_mm_h(0), grid=grid, time=time)
     outcome = nowcast(
-        "run", "--feed", "fmi", "--archive", tmp_path / "archive", "--out", tmp_path / "out",
+        "run", "--feed", "ours", "--archive", folder, "--out", tmp_path / "out",
         "--method", "extrapolation", "--leads", "2",
     )  # fmt: skip
     assert outcome.code == 65
-    assert files[1].name in outcome.stderr
-    assert "613x760" in outcome.stderr
-    assert "1226x760" in outcome.stderr
+    assert "ours_202606011205.h5" in outcome.stderr
+    assert "48x48" in outcome.stderr
+    assert "expected 64x64" in outcome.stderr
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_frame_of_the_future(archive: Path, tmp_path: Path) -> None:
