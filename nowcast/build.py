@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,14 +91,6 @@ def source_of_past(
     return archive(feed_name, folder, series=series) if feed_name and folder else None
 
 
-def shipped_weights() -> Path:
-    """The weights inside the package; raises WeightsError where there are none."""
-    path = Path(str(resources.files("nowcast") / "weights" / "radar.safetensors"))
-    if not path.is_file():
-        raise WeightsError(f"{path}: the shipped weights are missing; reinstall, or give --weights")
-    return path
-
-
 def nowcaster(name: str | None, options: MethodOptions) -> Nowcaster:
     """The method of that name, strictly; without a name MIM, with others to stand in for it.
 
@@ -131,6 +122,7 @@ def _known_methods(options: MethodOptions) -> dict[str, Callable[[], Nowcaster]]
     from nowcast.forecast.extrapolation import Extrapolation
     from nowcast.forecast.mim import Mim
     from nowcast.forecast.persistence import Persistence
+    from nowcast.forecast.shipped import shipped_weights
 
     def mim() -> Nowcaster:
         weights = options.weights or shipped_weights()

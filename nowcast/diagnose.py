@@ -9,12 +9,14 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from config import load
 from mim_core import checkpoint
+from nowcast.field.errors import WeightsError
+from nowcast.forecast.shipped import shipped_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,12 +120,10 @@ def _map_data() -> Finding:
 
 
 def _weights() -> Finding:
-    path = shipped_weights()
-    if path is None:
-        return Finding("shipped weights", "bad", "none in the package", "reinstall mim-nowcast")
     try:
+        path = shipped_weights()
         checkpoint.load(path)
-    except checkpoint.CheckpointError as error:
+    except (WeightsError, checkpoint.CheckpointError) as error:
         return Finding("shipped weights", "bad", str(error), "reinstall mim-nowcast")
     return Finding("shipped weights", "good", f"{path.name}, checksum holds")
 
@@ -168,9 +168,3 @@ def _disk(folder: Path) -> Finding:
     if free < ENOUGH_DISK_BYTES:
         return Finding("free disk", "bad", found, "free at least 2 GiB")
     return Finding("free disk", "good", found)
-
-
-def shipped_weights() -> Path | None:
-    """The weights inside the package, or None."""
-    path = Path(str(resources.files("nowcast") / "weights" / "radar.safetensors"))
-    return path if path.is_file() else None

@@ -128,7 +128,7 @@ def test_what_it_cannot_answer(trained: Path, tmp_path: Path) -> None:
 
 
 def test_the_shipped_weights_run_on_any_grid() -> None:
-    from nowcast.build import shipped_weights
+    from nowcast.forecast.shipped import shipped_weights
 
     radar = past(size=61)
     forecast = Mim(shipped_weights())(radar, steps=4)
