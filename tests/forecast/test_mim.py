@@ -9,7 +9,12 @@ import torch
 from mim_core import checkpoint
 from mim_core.model import MIM
 from nowcast.field import schema
-from nowcast.field.errors import NothingObservedError, ShortHistoryError, WeightsError
+from nowcast.field.errors import (
+    MethodError,
+    NothingObservedError,
+    ShortHistoryError,
+    WeightsError,
+)
 from nowcast.forecast.extrapolation import Extrapolation
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
@@ -125,6 +130,16 @@ def test_what_it_cannot_answer(trained: Path, tmp_path: Path) -> None:
     checkpoint.save(foreign, MIM(HEAD.config(hidden=4, layers=2)), metadata={})
     with pytest.raises(WeightsError, match="no head in the header"):
         Mim(foreign)(past(), steps=1)
+
+
+def test_a_grid_that_memory_is_too_small_for_is_refused_before(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nowcast.forecast import mim
+
+    monkeypatch.setattr(mim, "BYTES_PER_CELL_AND_CHANNEL", 10**9)
+    with pytest.raises(MethodError, match=r"mim needs about \d+ GB for 50x50 cells"):
+        Mim(trained)(past(), steps=1)
 
 
 def test_the_shipped_weights_run_on_any_grid() -> None:
