@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from nowcast.cycle import Cycle
 from nowcast.field.atomic import make_folder
 from nowcast.field.errors import MethodError, SourceError
+from nowcast.products.description import stamp
 from nowcast.products.netcdf import NetCdf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
 
     from nowcast.forecast.base import Nowcaster
     from nowcast.ingest.base import Source
@@ -64,8 +65,3 @@ class Hindcast:
         except (SourceError, MethodError) as error:
             return Done(method, issued, None, problem=str(error))
         return Done(method, issued, made.written[0])
-
-
-def stamp(issued: np.datetime64) -> str:
-    """An issue time as file names have it: 20150515T1720Z."""
-    return f"{issued.astype('datetime64[m]')}Z".replace("-", "").replace(":", "")

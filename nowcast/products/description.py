@@ -38,8 +38,13 @@ def utc_now() -> datetime:
 
 def issue_name(dataset: schema.Forecast) -> str:
     """The issue time as products are named for it: ``20150515T1720Z``."""
-    issued = dataset["forecast_reference_time"].values.astype("datetime64[m]").item()
-    return f"{issued:%Y%m%dT%H%MZ}"
+    issued: np.datetime64 = dataset["forecast_reference_time"].values.reshape(-1)[0]
+    return stamp(issued)
+
+
+def stamp(time: np.datetime64) -> str:
+    """A time (UTC) as file names have it, to the minute: ``20150515T1720Z``."""
+    return f"{time.astype('datetime64[s]').item():%Y%m%dT%H%MZ}"
 
 
 def forecast_attributes(

@@ -11,6 +11,7 @@ import numpy as np
 from nowcast.field.atomic import written_beside
 from nowcast.field.errors import UsageError
 from nowcast.field.schema import QUALITY_OBSERVED, grid_of
+from nowcast.products import description
 from nowcast.products.captions import forecast_caption, issued_at, observed_caption
 from nowcast.products.colours import PROBABILITY
 from nowcast.products.style import MapStyle
@@ -51,7 +52,7 @@ class RenderMaps:
         Raises ProductError where they cannot be written.
         """
         now = np.datetime64(self.clock().astimezone(UTC).replace(tzinfo=None), "ns")
-        stamp = _stamp(issued_at(forecast))
+        stamp = description.stamp(issued_at(forecast))
         folder = into / f"{stamp}_maps"
         shared = _Shared.of(forecast, self.style)
         with written_beside(folder) as beside:
@@ -69,12 +70,12 @@ def write_observed(frames: Frames | Radar, *, into: Path, style: MapStyle | None
     The folder, which is returned, bears the time of the newest frame. Raises ProductError.
     """
     times = frames["time"].values
-    folder = into / f"{_stamp(times[-1])}_observed"
+    folder = into / f"{description.stamp(times[-1])}_observed"
     with written_beside(folder) as beside:
         beside.mkdir()
         for index, time in enumerate(times):
             picture = draw_observed(frames, index=index, style=style)
-            _save(picture, beside / f"{_stamp(time)}_observed.png", attrs=frames.attrs)
+            _save(picture, beside / f"{description.stamp(time)}_observed.png", attrs=frames.attrs)
     return folder
 
 
@@ -162,10 +163,6 @@ def observed_area(forecast: Forecast) -> NDArray[np.bool_]:
     if "quality_flag" in forecast:
         return np.asarray(forecast["quality_flag"].values == QUALITY_OBSERVED)
     return np.asarray(np.isfinite(forecast["rainfall_rate"].values[0]))
-
-
-def _stamp(time: np.datetime64) -> str:
-    return f"{time.astype('datetime64[s]').item():%Y%m%dT%H%MZ}"
 
 
 def _save(picture: Image, path: Path, *, attrs: dict[str, Any]) -> None:
