@@ -31,12 +31,17 @@ class ArchiveSource(_Part):
 
 
 class NetworkPart(_Part):
-    """The size of the network."""
+    """The size of the network, and whether it is normalised over the whole field.
+
+    Without the norm what a cell is told depends on its surroundings alone: a crop and a continent,
+    a tile and the whole give the same forecast.
+    """
 
     hidden: Count = 32
     layers: Count = 3
     kernel_size: Count = 3
     patch: Count = 4
+    layer_norm: bool = True
 
 
 class TrainingPart(_Part):

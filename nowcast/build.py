@@ -253,6 +253,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
             layers=network.layers,
             kernel_size=network.kernel_size,
             patch=network.patch,
+            layer_norm=network.layer_norm,
         ),
         crops=CropSettings(size=training.crop),
         settings=settings,

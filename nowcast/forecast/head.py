@@ -46,7 +46,13 @@ class RainHead:
     scaling: RainScaling = field(default_factory=RainScaling)
 
     def config(
-        self, *, hidden: int, layers: int, kernel_size: int = 3, patch: int = 4
+        self,
+        *,
+        hidden: int,
+        layers: int,
+        kernel_size: int = 3,
+        patch: int = 4,
+        layer_norm: bool = True,
     ) -> MIMConfig:
         """An architecture that fits: any grid, residual."""
         return MIMConfig(
@@ -55,6 +61,7 @@ class RainHead:
             num_hidden=(hidden,) * layers,
             kernel_size=kernel_size,
             patch=patch,
+            layer_norm=layer_norm,
             residual=True,
         )
 
