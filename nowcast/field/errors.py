@@ -9,7 +9,11 @@
     │   ├── UnsafeFileError          a file that would make us read elsewhere or eat all memory
     │   ├── GridMismatchError        a frame on another grid than its sequence
     │   ├── MissingFramesError       the archive has holes where frames are needed
-    │   └── FutureTimeError          a time that has not come yet
+    │   ├── FutureTimeError          a time that has not come yet
+    │   └── FetchError               a file or listing that a server did not give
+    │       ├── AddressError         an address that may not be asked
+    │       ├── UnavailableError     a server that does not answer now: to be tried again
+    │       └── AnswerError          an answer that is not what was asked for
     ├── SchemaError                  a dataset that breaks the conventions of field.schema
     ├── MethodError                  a nowcasting method that cannot answer
     │   ├── ShortHistoryError        fewer frames than the method needs
@@ -61,6 +65,30 @@ class MissingFramesError(SourceError):
 
 class FutureTimeError(SourceError):
     """A time that has not come yet."""
+
+
+class FetchError(SourceError):
+    """A file or listing that a server did not give."""
+
+    exit_code = 76
+
+
+class AddressError(FetchError):
+    """An address that may not be asked: not allowed by the source, private, or a foreign redirect."""
+
+    exit_code = 77
+
+
+class UnavailableError(FetchError):
+    """A server that does not answer now; worth another try, after ``retry_after_seconds`` if given."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class AnswerError(FetchError):
+    """An answer that is not what was asked for: an error page, too large, another digest."""
 
 
 class SchemaError(NowcastError):
