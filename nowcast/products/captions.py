@@ -94,6 +94,11 @@ def issued_at(forecast: Forecast) -> np.datetime64:
     return issued
 
 
+def method_of(forecast: Forecast) -> str:
+    """The method that answered, without what it is made of: ``mim``."""
+    return str(forecast.attrs["source"]).split(":")[0].strip()
+
+
 def utc(time: np.datetime64, *, weekday: bool = False) -> str:
     """A time as ``Thu 26 Aug 2010 03:00 UTC``."""
     moment = time.astype("datetime64[s]").item()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nowcast.field.atomic import written_beside
 from nowcast.field.errors import UsageError
+from nowcast.products import charts
 from nowcast.products import style as look
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = ("method", "lead_minutes", "score", "threshold_mm_h", "value")
-# Okabe and Ito (2008), https://jfly.uni-koeln.de/color, without yellow and black.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
 _PANEL = (3.1, 2.5)  # inches
 # Where a score is bounded, its axis shows the bounds.
 _BOUNDED = {"csi", "pod", "far", "pofd", "fss", "accuracy", "roc_area", "best_csi"}
@@ -40,21 +37,16 @@ def draw_scores(
 
     ``table`` has columns method, lead_minutes, score, threshold_mm_h (NaN for scores without one)
     and value, and scale_cells where scores have scales; where several rows stand for one point
-    their mean is drawn, and NaN counts as no value.
+    their mean is drawn, and NaN counts as no value. Columns low and high are drawn as a band, n and
+    cycles are told as sample sizes, where the table has them.
     ``scores`` and ``methods`` choose what is drawn, in their order. PNG or SVG by the suffix of
     ``path``. Raises UsageError for a table that lacks a column or has none of the scores,
     ProductError where it cannot be written.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    missing = [name for name in _COLUMNS if name not in table.columns]
-    if missing or table.empty:
-        raise UsageError(
-            f"a score table of {len(table)} rows without {', '.join(missing) or 'content'}, "
-            f"expected columns {', '.join(_COLUMNS)}"
-        )
-    if path.suffix not in {".png", ".svg"}:
-        raise UsageError(f"{path}: pictures of kind {path.suffix!r}, expected .png or .svg")
+    charts.require_columns(table, _COLUMNS, what="a score table")
+    charts.require_kind(path)
     held = list(table["score"].drop_duplicates())
     table = pd.concat([table[table["score"] == score] for score in scores])
     if table.empty:
@@ -76,36 +68,44 @@ def draw_scores(
         for axes, threshold in zip(line, panels[name], strict=False):
             chosen = table[(table["row"] == name) & _at(table, threshold)]
             _draw_panel(axes, chosen, name=name, methods=drawn)
-            if not np.isnan(threshold):
-                axes.set_title(f"rain ≥ {threshold:g} mm h⁻¹", fontsize=8.5, color=look.QUIET)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(len(drawn), 4),
-        frameon=False,
-        fontsize=8.5,
-    )
-    figure.suptitle(title, fontsize=12, weight="bold", color=look.INK)
-    with written_beside(path) as beside:
-        figure.savefig(beside, format=path.suffix[1:])
-    return path
+            axes.set_title(_panel_title(chosen, threshold), fontsize=8.5, color=look.QUIET)
+    charts.put_legend(figure, grid[0, 0], note=_note(table))
+    charts.put_title(figure, title)
+    return charts.save(figure, path)
+
+
+def _panel_title(chosen: pd.DataFrame, threshold: float) -> str:
+    """The threshold, and how many pixels a point of the panel rests on."""
+    words = [] if np.isnan(threshold) else [f"rain ≥ {threshold:g} mm h⁻¹"]
+    if "n" in chosen.columns:
+        words.append(charts.counted(chosen["n"]))
+    return "   ".join(words)
+
+
+def _note(table: pd.DataFrame) -> str:
+    """How many forecasts the scores are of, and what a band is."""
+    words = []
+    if "cycles" in table.columns:
+        words.append(f"{int(table['cycles'].max())} forecasts of each method on the same pixels")
+    if {"low", "high"} <= set(table.columns):
+        known = table["low"].notna().any()
+        words.append(
+            "bands: 95 % interval, by drawing forecasts again in blocks"
+            if known
+            else "too few forecasts for an interval"
+        )
+    return "; ".join(words)
 
 
 def _draw_panel(axes: Axes, chosen: pd.DataFrame, *, name: str, methods: Sequence[str]) -> None:
-    for number, method in enumerate(methods):
-        curve = chosen[chosen["method"] == method].groupby("lead_minutes")["value"].mean()
-        axes.plot(
-            curve.index.to_numpy(float),
-            curve.to_numpy(float),
-            label=method,
-            color=_COLOURS[number % len(_COLOURS)],
-            marker=_MARKERS[number % len(_MARKERS)],
-            linestyle="-" if number < len(_COLOURS) else "--",
-            markersize=3.5,
-            linewidth=1.4,
-        )
+    for method, look_of_it in charts.lines_of(methods).items():
+        rows = chosen[chosen["method"] == method]
+        points = rows.groupby("lead_minutes")[_drawn_columns(rows)].mean()
+        leads = points.index.to_numpy(float)
+        axes.plot(leads, points["value"].to_numpy(float), label=method, **look_of_it.settings())
+        if "low" in points.columns:
+            low, high = (points[edge].to_numpy(float) for edge in ("low", "high"))
+            axes.fill_between(leads, low, high, color=look_of_it.colour, alpha=0.16, linewidth=0)
     kind = str(chosen["score"].iloc[0]).lower()
     if kind in _BOUNDED:
         axes.set_ylim(0, 1)
@@ -116,10 +116,11 @@ def _draw_panel(axes: Axes, chosen: pd.DataFrame, *, name: str, methods: Sequenc
     axes.set_xlim(left=0)
     axes.set_xlabel("lead time (min)", fontsize=8)
     axes.set_ylabel(name, fontsize=8.5)
-    axes.tick_params(labelsize=7.5)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    charts.quieten(axes)
+
+
+def _drawn_columns(rows: pd.DataFrame) -> list[str]:
+    return [name for name in ("value", "low", "high") if name in rows.columns]
 
 
 def _row_names(table: pd.DataFrame) -> list[str]:
