@@ -82,6 +82,14 @@ class RainHead:
         offsets = output[..., INPUT_CHANNELS:, :, :]
         return torch.cummin(self.steepness * above + offsets, dim=-3).values
 
+    def said(self, output: Tensor, *, chances: bool) -> Tensor:
+        """The rate (mm h-1) of an output (C, H, W), and below it the probabilities if asked for.
+
+        (1, H, W), or (1 + K, H, W).
+        """
+        rate = self.scaling.rate_mm_h(self.scaled_rate(output)).unsqueeze(0)
+        return torch.cat([rate, torch.sigmoid(self.logits(output))]) if chances else rate
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's header keeps them."""
         return {

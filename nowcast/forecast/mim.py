@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from mim_core import checkpoint
 from mim_core.patches import from_patches, to_patches
+from mim_core.tiles import can_tile, step_in_tiles
 from nowcast.field import schema
 from nowcast.field.errors import MethodError, WeightsError
 from nowcast.forecast.advect import displacements, to_lagrangian, warp
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from mim_core.model import MIM
+    from mim_core.model import MIM, NetworkState
 
 # Less than this is not rain: a network never says exactly 0, and radars do not measure it.
 DRIZZLE_MM_H = 0.05
@@ -124,17 +125,15 @@ class Mim:
         velocity = torch.from_numpy(motion).to(self.device)
         newest = torch.from_numpy(frames[-1:]).to(self.device)
         if not np.nanmax(frames) > DRIZZLE_MM_H:  # dry in, dry out
-            outputs: Iterator[tuple[Tensor, Tensor]] = (
-                (torch.zeros_like(newest[0]), newest.new_zeros((count, *shape)))
-                for _ in range(steps)
-            )
+            dry = newest.new_zeros((1 + count * says_chances, *shape))
+            said_at_issue: Iterator[Tensor] = (dry for _ in range(steps))
         else:
             outputs = self._outputs(torch.from_numpy(frames), velocity, steps=steps)
+            said_at_issue = (head.said(output, chances=says_chances) for output in outputs)
         ways = displacements(velocity, steps=steps)
-        for lead, (field, chance) in enumerate(outputs):
+        for lead, layers in enumerate(said_at_issue):
             # Unseen at issue time stays unseen, wherever the air goes.
             hidden = torch.isnan(newest)
-            layers = torch.cat([field[None], chance]) if says_chances else field[None]
             moved = warp(torch.where(hidden, torch.nan, layers)[None], ways[lead : lead + 1])[0]
             said = moved[0].cpu().numpy()
             rate[lead] = np.where(said < DRIZZLE_MM_H, 0.0, said)
@@ -142,29 +141,27 @@ class Mim:
                 chances[:, lead] = moved[1:].cpu().numpy()
         return rate, chances
 
-    def _outputs(
-        self, frames: Tensor, velocity: Tensor, *, steps: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each lead the rate (H, W) and the probabilities (K, H, W), still at issue time.
+    def _outputs(self, frames: Tensor, velocity: Tensor, *, steps: int) -> Iterator[Tensor]:
+        """For each lead the output of the network (C, H, W), still at issue time.
 
-        One lead at a time, so that a continent needs the memory of a few maps only.
+        One lead at a time, and in tiles where the network allows, so that a continent needs the
+        memory of the state and of a few maps.
         """
         network, head, _ = self._loaded
+        step = partial(step_in_tiles, network) if can_tile(network.config) else network.step
         height, width = frames.shape[-2:]
         patch = network.config.patch
         moved = to_lagrangian(frames[:, None].to(self.device), velocity)[:, 0]
         padding = (0, -width % patch, 0, -height % patch)
         inputs = torch.nn.functional.pad(head.inputs(moved), padding, mode="replicate")
-        state = None
+        state: NetworkState | None = None
         for frame in inputs[:-1]:
-            _, state = network.step(to_patches(frame[None], patch=patch), state)
+            _, state = step(to_patches(frame[None], patch=patch), state)
         fed = to_patches(inputs[-1:], patch=patch)
         for _ in range(steps):
-            prediction, state = network.step(fed, state)
+            prediction, state = step(fed, state)
             fed = network.field(prediction)
-            output = from_patches(prediction, patch=patch)[0, :, :height, :width]
-            rate = head.scaling.rate_mm_h(head.scaled_rate(output))
-            yield rate, torch.sigmoid(head.logits(output))
+            yield from_patches(prediction, patch=patch)[0, :, :height, :width]
 
     @cached_property
     def _loaded(self) -> _Loaded:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from mim_core import checkpoint
 from mim_core.model import MIM
+from mim_core.tiles import step_in_tiles
 from nowcast.field import schema
 from nowcast.field.errors import (
     MethodError,
@@ -140,6 +142,22 @@ def test_a_grid_that_memory_is_too_small_for_is_refused_before(
     monkeypatch.setattr(mim, "BYTES_PER_CELL_AND_CHANNEL", 10**9)
     with pytest.raises(MethodError, match=r"mim needs about \d+ GB for 50x50 cells"):
         Mim(trained)(past(), steps=1)
+
+
+def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nowcast.forecast import mim
+
+    torch.manual_seed(0)
+    network = MIM(HEAD.config(hidden=4, layers=3, layer_norm=False))
+    torch.nn.init.normal_(network.output.weight, std=0.1)
+    weights, radar = saved(tmp_path / "local.safetensors", network), past(size=90)
+    tiled = partial(step_in_tiles, side=7)
+    monkeypatch.setattr(mim, "step_in_tiles", tiled)
+    in_tiles = Mim(weights)(radar, steps=6)
+    monkeypatch.setattr(mim, "can_tile", lambda _: False)
+    at_once = Mim(weights)(radar, steps=6)
+    for name in ("rainfall_rate", "probability_of_exceedance"):
+        np.testing.assert_allclose(in_tiles[name], at_once[name], atol=1e-5)
 
 
 def test_the_shipped_weights_run_on_any_grid() -> None:

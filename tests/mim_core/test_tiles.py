@@ -1,0 +1,74 @@
+"""Tiles give what the whole field gives: no seam, whatever the network and the sides."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mim_core.config import MIMConfig
+from mim_core.model import MIM, NetworkState
+from mim_core.tiles import can_tile, reach, step_in_tiles
+
+
+def network(**changes: object) -> MIM:
+    """A small one whose outputs are of the size of its inputs, in float64: rounding is no seam."""
+    torch.manual_seed(0)
+    config = {"in_channels": 2, "num_hidden": (4, 4, 4), "kernel_size": 3, "layer_norm": False}
+    made = MIM(MIMConfig.from_dict(config | changes)).double()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.uniform_(-0.4, 0.4)
+    return made
+
+
+@given(
+    first=st.sampled_from(["st_lstm", "predrnn_st_lstm", "causal_lstm"]),
+    difference=st.sampled_from(["released", "figure"]),
+    height=st.integers(3, 40),
+    width=st.integers(3, 40),
+    side=st.integers(5, 24),
+)
+def test_tiles_equal_the_whole(
+    first: str, difference: str, height: int, width: int, side: int
+) -> None:
+    net = network(first_layer=first, difference_input=difference)
+    frames = torch.randn(3, 1, 2, height, width, dtype=torch.float64)
+    whole: NetworkState | None = None
+    tiled: NetworkState | None = None
+    with torch.no_grad():
+        for frame in frames:
+            expected, whole = net.step(frame, whole)
+            found, tiled = step_in_tiles(net, frame, tiled, side=side)
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    assert whole is not None
+    assert tiled is not None
+    torch.testing.assert_close(tiled.memory, whole.memory, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("first", ["st_lstm", "predrnn_st_lstm", "causal_lstm"])
+def test_a_step_does_not_look_beyond_its_reach(first: str) -> None:
+    net = network(first_layer=first, difference_input="figure")
+    far = reach(net.config)
+    centre = far + 3
+    frame = torch.randn(1, 2, 2 * centre + 1, 2 * centre + 1, dtype=torch.float64)
+    with torch.no_grad():
+        _, state = net.step(frame, None)
+        before, _ = net.step(frame, state)
+        changed = frame.clone()
+        changed[..., centre, centre] += 10.0
+        difference = (net.step(changed, state)[0] - before).abs().sum(dim=1)[0]
+    rows, columns = torch.nonzero(difference > 0, as_tuple=True)
+    spread = torch.stack([(rows - centre).abs(), (columns - centre).abs()]).max()
+    assert 0 < spread <= far
+
+
+@pytest.mark.parametrize(
+    "changes", [{"layer_norm": True}, {"peepholes": "pixel", "frame_size": (8, 8)}]
+)
+def test_what_cannot_be_tiled_is_refused(changes: dict[str, object]) -> None:
+    net = network(**changes)
+    assert not can_tile(net.config)
+    with pytest.raises(ValueError, match="cannot be computed in tiles"):
+        step_in_tiles(net, torch.zeros(1, 2, 8, 8, dtype=torch.float64), None)
