@@ -105,12 +105,13 @@ class SourceProfile(_Profile):
 
     Attributes:
         name: what ``--source`` takes.
-        title, attribution, references: what this is, what users must be told, where it is described.
+        title, references: what this is, and where it is described.
+        attribution: what those who see the products must be told.
         verified: whether anyone has seen the live service answer as this profile expects.
         feed: the feed profile that decodes the files.
         listing: how the files are listed.
-        hosts: the hosts that may be asked, such as ``data.example.org`` or ``data.example.org:8443``;
-            whatever a listing or a redirect names beside them is refused.
+        hosts: that may be asked, such as ``data.example.org`` or ``data.example.org:8443``;
+            whatever else a listing or a redirect names is refused.
         allow_http: whether plain http will do.
         allow_private: whether a host may have a private or loopback address.
         pattern, time_format: the names to take, as in a feed profile; left out, the feed's own.

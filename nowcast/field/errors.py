@@ -74,16 +74,25 @@ class FetchError(SourceError):
 
 
 class AddressError(FetchError):
-    """An address that may not be asked: not allowed by the source, private, or a foreign redirect."""
+    """An address that may not be asked: foreign to the source, private, or reached by a detour."""
 
     exit_code = 77
 
 
 class UnavailableError(FetchError):
-    """A server that does not answer now; worth another try, after ``retry_after_seconds`` if given."""
+    """A server that does not answer now: to be tried again.
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+    Attributes:
+        status: of HTTP, None where there was no answer at all.
+        retry_after_seconds: what the server asked to wait, if anything.
+
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(message)
+        self.status = status
         self.retry_after_seconds = retry_after_seconds
 
 

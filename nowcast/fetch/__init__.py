@@ -1,0 +1,1 @@
+"""From servers of weather services to a folder of radar files."""
