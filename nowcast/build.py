@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from config.feed import FeedProfile
     from config.recipe import ArchiveSource, Recipe
+    from config.source import SourceProfile
+    from nowcast.fetch.collect import Collector
     from nowcast.forecast.base import Nowcaster
     from nowcast.ingest.archive import Archive
     from nowcast.learn.episodes import Episode
@@ -36,7 +38,7 @@ class MethodOptions:
     Attributes:
         weights: a checkpoint of MIM; None takes the one that ships.
         device: where torch computes, ``cpu`` or ``cuda``.
-        members: of an ensemble.
+        members: of an ensemble; None for the method's own number: 20 of STEPS, none of MIM.
         seed: of what is drawn at random.
         probabilities: whether MIM says probabilities of exceedance too.
 
@@ -44,7 +46,7 @@ class MethodOptions:
 
     weights: Path | None = None
     device: str = "cpu"
-    members: int = 20
+    members: int | None = None
     seed: int = 1
     probabilities: bool = True
 
@@ -63,6 +65,69 @@ def feeds() -> Mapping[str, FeedProfile]:
         return load.feeds()
     except load.ConfigError as error:
         raise UsageError(str(error)) from error
+
+
+def source(name: str) -> SourceProfile:
+    """The profile of a network source; raises UsageError with the nearest names."""
+    from config import load_source
+
+    try:
+        return load_source.source(name)
+    except load.ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+def sources() -> Mapping[str, SourceProfile]:
+    """All source profiles by name; raises UsageError on a wrong one of the user's."""
+    from config import load_source
+
+    try:
+        return load_source.sources()
+    except load.ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+def collector(profile: SourceProfile, into: Path) -> Collector:
+    """What brings a source's files into a folder; the room in it must be held.
+
+    Raises UsageError where the feed or a key is not there, or a library.
+    """
+    try:
+        from nowcast.fetch import collect, download, history, listings, naming, web, wire
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"fetching needs {error.name}: pip install 'mim-nowcast[fetch]'"
+        ) from error
+    from datetime import timedelta
+
+    from nowcast.fetch.guard import Guard
+    from nowcast.fetch.patience import Pace
+    from nowcast.fetch.room import Room
+
+    reader = feed(profile.feed)
+    said = {"pattern": profile.pattern, "time_format": profile.time_format}
+    names = reader.model_copy(update=said) if profile.pattern else reader
+    room = Room(into, profile.name)
+    asked = web.Web(
+        guard=Guard(profile.hosts, profile.allow_http, profile.allow_private),
+        wire=wire.HttpxWire(),
+        pace=Pace(profile.requests_per_minute),
+    )
+    return collect.Collector(
+        source=profile.name,
+        naming=naming.Naming(remote=names, feed=reader, local=profile.local),
+        listing=listings.listing_of(profile.listing, asked, now=asked.now),
+        downloader=download.Downloader(
+            web=asked,
+            folder=room.parts,
+            kind=reader.reader.format,
+            max_bytes=round(profile.max_mebibytes * 2**20),
+            seconds=profile.file_seconds,
+        ),
+        history=history.History(room.history),
+        folder=into,
+        recheck=timedelta(minutes=profile.recheck_minutes),
+    )
 
 
 def read_recipe(name: str) -> Recipe:
@@ -106,7 +171,7 @@ def nowcaster(name: str | None, options: MethodOptions) -> Nowcaster:
 def methods(names: Sequence[str], options: MethodOptions) -> dict[str, Nowcaster]:
     """Methods by name, in the order given; raises UsageError and WeightsError."""
     _check_device(options.device)
-    if options.members < 1:
+    if options.members is not None and options.members < 1:
         raise UsageError(f"--members {options.members}: expected 1 or more")
     known = _known_methods(options)
     for name in names:
@@ -128,7 +193,13 @@ def _known_methods(options: MethodOptions) -> dict[str, Callable[[], Nowcaster]]
         weights = options.weights or shipped_weights()
         if not weights.is_file():
             raise WeightsError(f"{weights}: no such file, expected weights of MIM (.safetensors)")
-        made = Mim(weights=weights, device=options.device, probabilities=options.probabilities)
+        made = Mim(
+            weights=weights,
+            device=options.device,
+            probabilities=options.probabilities,
+            members=options.members or 0,
+            seed=options.seed,
+        )
         _ = made.history  # reads the file now: wrong weights are no reason to fall back silently
         return made
 
@@ -138,7 +209,7 @@ def _known_methods(options: MethodOptions) -> dict[str, Callable[[], Nowcaster]]
         "persistence": Persistence,
         "sprog": Sprog,
         "anvil": Anvil,
-        "steps": lambda: Steps(members=options.members, seed=options.seed),
+        "steps": lambda: Steps(members=options.members or 20, seed=options.seed),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nowcast.cli import demo, doctor, feeds, forecast, learn, pictures, scores
+from nowcast.cli import demo, doctor, feeds, fetch, forecast, learn, pictures, scores
 from nowcast.field.errors import NowcastError
 
 EPILOGUE = (
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (feeds, forecast, scores, pictures, learn, doctor, demo):
+for group in (feeds, fetch, forecast, scores, pictures, learn, doctor, demo):
     group.add_to(app)
 
 

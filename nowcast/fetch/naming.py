@@ -58,7 +58,7 @@ class Naming:
         known = self.feed.match(local)
         if known is None or self.feed.time(known) != valid:
             raise UsageError(
-                f"local = {self.local!r} makes the name {local!r}, which feed {self.feed.name} does "
-                f"not read as a frame of {valid:%Y-%m-%dT%H:%M}Z"
+                f"local = {self.local!r} makes the name {local!r}, which feed {self.feed.name} "
+                f"does not read as a frame of {valid:%Y-%m-%dT%H:%M}Z"
             )
         return Named(valid, local)

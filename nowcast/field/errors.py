@@ -18,6 +18,7 @@
     ├── MethodError                  a nowcasting method that cannot answer
     │   ├── ShortHistoryError        fewer frames than the method needs
     │   └── NothingObservedError     a history in which no pixel was seen
+    ├── BusyError                    another process has what only one may have
     ├── WeightsError                 a checkpoint that cannot be used
     └── ProductError                 a product that could not be written
 
@@ -118,6 +119,12 @@ class ShortHistoryError(MethodError):
 
 class NothingObservedError(MethodError):
     """A history in which no pixel was seen."""
+
+
+class BusyError(NowcastError):
+    """Another process has what only one may have."""
+
+    exit_code = 75
 
 
 class WeightsError(NowcastError):

@@ -1,0 +1,210 @@
+"""Round after round: what a source offers and is not here yet is brought, the newest first."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nowcast.fetch import digests
+from nowcast.fetch.history import Known
+from nowcast.fetch.part import Part
+from nowcast.field import atomic
+from nowcast.field.errors import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from nowcast.fetch.base import Listing, Remote
+    from nowcast.fetch.download import Downloader, Received
+    from nowcast.fetch.history import History
+    from nowcast.fetch.naming import Named, Naming
+
+# A file that fails is left alone for longer and longer, so that it takes no time from the others.
+_FIRST_PAUSE_SECONDS = 15.0
+_LONGEST_PAUSE_SECONDS = 900.0
+_HISTORY_KEPT = dt.timedelta(days=60)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that is in the folder now; ``revision`` counts its versions, from 1."""
+
+    source: str
+    name: str
+    valid: dt.datetime
+    path: Path
+    size: int
+    sha256: str
+    revision: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self) | {"valid": self.valid.isoformat(), "path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong with a file, or with the listing where ``name`` is empty."""
+
+    source: str
+    name: str
+    message: str
+    exit_code: int = FetchError.exit_code
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"source": self.source, "name": self.name, "problem": self.message}
+
+
+class _Offer(NamedTuple):
+    named: Named
+    remote: Remote
+
+
+@dataclass(frozen=True)
+class Collector:
+    """How a folder is kept up with a source.
+
+    Attributes:
+        source: its name.
+        naming: what names mean.
+        listing, downloader: what there is, and how it is brought.
+        history: what has been brought.
+        folder: where files go; a later version of a file goes to ``revision-N/`` in it.
+        recheck: how long files are asked for again whose listing says nothing of changes.
+        now, clock: the time of day (UTC), and monotonic seconds.
+
+    """
+
+    source: str
+    naming: Naming
+    listing: Listing
+    downloader: Downloader
+    history: History
+    folder: Path
+    recheck: dt.timedelta = dt.timedelta(minutes=15)
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    clock: Callable[[], float] = time.monotonic
+    _pauses: dict[Remote, tuple[float, float]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def round(self, since: dt.datetime) -> Iterator[Fetched | Problem]:
+        """Bring what is of ``since`` (UTC) or later and not here, the newest first.
+
+        What a server does wrong becomes a Problem, and the others go on. Raises ProductError where
+        the disk takes nothing, and UsageError where the naming is wrong.
+        """
+        self.history.forget(min(since, self.now()) - _HISTORY_KEPT)
+        offers: list[_Offer] = []
+        yield from self._listed(since, offers)
+        for named, remote in sorted(offers, key=lambda offer: offer.named.valid, reverse=True):
+            if self._pauses.get(remote, (0.0, 0.0))[0] > self.clock():
+                continue
+            try:
+                fetched = self._fetch(remote, named)
+            except FetchError as error:
+                self._pause(remote)
+                yield Problem(self.source, remote.name, str(error), error.exit_code)
+            else:
+                self._pauses.pop(remote, None)
+                if fetched is not None:
+                    yield fetched
+
+    def _listed(self, since: dt.datetime, offers: list[_Offer]) -> Iterator[Problem]:
+        """Fill ``offers`` with what is to be brought; what is wrong with the listing."""
+        seen, listed, foreign = self.history.seen(), 0, list[str]()
+        try:
+            for remote in self.listing.list(since):
+                named = self.naming.of(remote.name)
+                listed += 1
+                if named is None:
+                    foreign.append(remote.name)
+                elif named.valid >= since and not self._has(remote, named, seen):
+                    seen.add((remote.name, remote.tag))
+                    offers.append(_Offer(named, remote))
+        except FetchError as error:
+            yield Problem(self.source, "", str(error), error.exit_code)
+        if listed and listed == len(foreign):
+            yield Problem(
+                self.source,
+                "",
+                f"{listed} files are listed, and none has a name like "
+                f"{' or '.join(self.naming.remote.pattern)}, but for example "
+                f"{foreign[-1][:120]!r}: are files called otherwise now?",
+            )
+
+    def _has(self, remote: Remote, named: Named, seen: set[tuple[str, str]]) -> bool:
+        if (remote.name, remote.tag) not in seen:
+            return False
+        return bool(remote.tag) or named.valid < self.now() - self.recheck
+
+    def _pause(self, remote: Remote) -> None:
+        _, last = self._pauses.get(remote, (0.0, 0.0))
+        pause = min(max(2 * last, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+        self._pauses[remote] = (self.clock() + pause, pause)
+
+    def _fetch(self, remote: Remote, named: Named) -> Fetched | None:
+        """Bring one file; None where it is one that is here already."""
+        known = self.history.validator(remote.name)
+        received = self.downloader.receive(remote, self.listing, name=named.local, known=known)
+        if received is None:
+            self.history.still(remote)
+            return None
+        versions = self.history.versions(named.local)
+        path, number = versions.get(received.sha256, ""), 0
+        if not path:
+            path, number = self._place(received, named.local, first=len(versions) + 1)
+        Part(received.path).drop()
+        version = Known(named.local, path, received.sha256, received.validator)
+        self.history.add(remote, version, valid=named.valid)
+        if not number:
+            return None
+        return Fetched(
+            source=self.source,
+            name=remote.name,
+            valid=named.valid,
+            path=self.folder / path,
+            size=received.size,
+            sha256=received.sha256,
+            revision=number,
+        )
+
+    def _place(self, received: Received, local: str, *, first: int) -> tuple[str, int]:
+        """Put the file where nothing stands; its path relative to the folder, and which version."""
+        for number in itertools.count(first):
+            path = local if number == 1 else f"revision-{number}/{local}"
+            target = self.folder / path
+            if not target.exists():
+                break
+            if digests.digest(target, "sha256") == received.sha256:
+                return path, number  # placed, and not remembered: we were stopped in between
+        atomic.make_folder(target.parent)
+        with atomic.written_beside(target) as beside:
+            received.path.rename(beside)
+        return path, number
+
+
+def rounds(
+    collector: Collector,
+    *,
+    back: dt.timedelta,
+    poll_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Fetched | Problem]:
+    """Round after round, for ever: what is as old as ``back`` at most.
+
+    A round that takes longer than ``poll_seconds`` is broken off after a file, for something newer
+    may have come.
+    """
+    while True:
+        until = collector.clock() + poll_seconds
+        for done in collector.round(collector.now() - back):
+            yield done
+            if collector.clock() > until:
+                break
+        sleep(max(0.0, until - collector.clock()))
