@@ -38,11 +38,13 @@ class Scorecard:
     Attributes:
         tallies: one a method.
         unscored: forecasts left out, by name, and why.
+        cycles: the sums of each forecast by method, in order of time.
 
     """
 
     tallies: tuple[Tally, ...]
     unscored: Mapping[str, str] = field(default_factory=dict)
+    cycles: Mapping[str, Sequence[Tally]] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
         """The tidy table of all scores."""
@@ -108,6 +110,7 @@ def score(
     return Scorecard(
         tallies=tuple(total(cycles) for cycles in tallies.values()),
         unscored=unscored,
+        cycles=tallies,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Feed = Annotated[str, typer.Option("--feed", help="The radar feed; see: nowcast feeds.")]
 ArchiveFolder = Annotated[
@@ -27,7 +28,10 @@ Weights = Annotated[
     Path | None, typer.Option(help="Weights of MIM (.safetensors) instead of those that ship.")
 ]
 Device = Annotated[str, typer.Option(help="Where torch computes: cpu or cuda.")]
-Members = Annotated[int, typer.Option(min=1, help="Members of an ensemble method.")]
+Members = Annotated[
+    int | None,
+    typer.Option(min=1, help="Members of an ensemble: of MIM where asked for, of STEPS 20."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of what is drawn at random.")]
 Probabilities = Annotated[bool, typer.Option(help="Write MIM's probabilities of exceedance too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -41,6 +45,29 @@ def say(text: str) -> None:
 def print_json(value: Any) -> None:
     """A result for a program."""
     typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def choices(text: str | None, *, known: Sequence[str], option: str) -> list[str]:
+    """The words of ``text`` between commas, none for None; raises UsageError for an unknown one."""
+    from nowcast.field.errors import UsageError
+
+    words = [word.strip() for word in (text or "").split(",") if word.strip()]
+    for word in words:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UsageError(f"{option} {word}: expected some of {', '.join(known)}.{hint}")
+    return words
+
+
+def numbers(text: str | None, *, option: str) -> list[float]:
+    """The numbers of ``text`` between commas, none for None; raises UsageError for other words."""
+    from nowcast.field.errors import UsageError
+
+    try:
+        return [float(word) for word in (text or "").split(",") if word.strip()]
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: expected numbers separated by commas") from error
 
 
 @contextlib.contextmanager

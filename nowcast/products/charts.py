@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,13 +52,13 @@ class Line:
 def lines_of(methods: Sequence[str]) -> dict[str, Line]:
     """A look for each method, that of a known one always the same."""
     known = {method: _KNOWN.index(method) for method in methods if method in _KNOWN}
-    free = [number for number in range(len(_KNOWN)) if number not in known.values()] or [0]
+    free = [place for place in range(len(_KNOWN)) if place not in known.values()] or [0]
     found: dict[str, Line] = {}
     others = 0
     for method in methods:
-        number = known.get(method, free[others % len(free)])
+        place = known.get(method, free[others % len(free)])
         others += method not in known
-        found[method] = Line(_COLOURS[number], _MARKERS[number], "-" if method in known else "--")
+        found[method] = Line(_COLOURS[place], _MARKERS[place], "-" if method in known else "--")
     return found
 
 
@@ -72,7 +73,7 @@ def some_leads(minutes: ArrayLike) -> list[float]:
     leads = np.unique(np.asarray(minutes, dtype=float))
     parts = np.arange(1, _LEADS_SHOWN + 1) / _LEADS_SHOWN
     chosen = sorted({round(part * leads.size) for part in parts} - {0})
-    return [float(leads[number - 1]) for number in chosen]
+    return [float(leads[count - 1]) for count in chosen]
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], *, what: str) -> None:
@@ -96,15 +97,16 @@ def counted(numbers: ArrayLike) -> str:
     sizes = np.asarray(numbers, dtype=float)
     if not sizes.size:
         return "n 0"
-    least, most = _short(sizes.min()), _short(sizes.max())
+    least, most = number(sizes.min()), number(sizes.max())
     return f"n {least}" if least == most else f"n {least} to {most}"
 
 
-def _short(number: float) -> str:
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= 0.9995 * size:
-            return f"{number / size:.3g} {letter}"
-    return f"{number:.0f}"
+def number(size: float) -> str:
+    """A large number in few letters: ``950``, ``1.2 M``."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size >= 0.9995 * unit:
+            return f"{size / unit:.3g} {letter}"
+    return f"{size:.0f}"
 
 
 def quieten(axes: Axes) -> None:
@@ -116,18 +118,23 @@ def quieten(axes: Axes) -> None:
 
 
 def put_legend(figure: Figure, axes: Axes, *, note: str = "") -> None:
-    """The legend of one axes below all of them, and under it a note."""
+    """The legend of one axes below all of them, headed by a note."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles,
         labels,
         loc="outside lower center",
-        ncols=min(len(labels), 4) or 1,
+        ncols=min(len(labels), 6) or 1,
         frameon=False,
         fontsize=8.5,
+        title=_folded(note, inches=figure.get_figwidth()),
+        title_fontproperties={"size": 7},
     )
-    if note:
-        figure.supxlabel(note, fontsize=7, color=look.QUIET)
+
+
+def _folded(note: str, *, inches: float) -> str:
+    """The note in as many lines as the picture's width needs."""
+    return "\n".join(wrap(note, max(int(inches * 17), 20)))
 
 
 def put_title(figure: Figure, title: str) -> None:

@@ -22,6 +22,7 @@ _PANEL = (3.1, 2.5)  # inches
 # Where a score is bounded, its axis shows the bounds.
 _BOUNDED = {"csi", "pod", "far", "pofd", "fss", "accuracy", "roc_area", "best_csi"}
 _BEST = {"frequency_bias": 1.0, "multiplicative_bias": 1.0, "mean_error": 0.0}
+_SPELT = {"brier": "Brier score", "roc_area": "ROC area", "rmse_db": "RMSE (dB)"}
 _IN_MM_H = {"mae", "rmse", "mean_error", "crps", "fair_crps"}
 
 
@@ -92,7 +93,7 @@ def _note(table: pd.DataFrame) -> str:
         words.append(
             "bands: 95 % interval, by drawing forecasts again in blocks"
             if known
-            else "too few forecasts for an interval"
+            else "too few forecasts for intervals"
         )
     return "; ".join(words)
 
@@ -134,7 +135,8 @@ def _row_names(table: pd.DataFrame) -> list[str]:
 
 def _name(score: str) -> str:
     unit = " (mm h⁻¹)" if score in _IN_MM_H else ""
-    return (score.upper() if len(score) <= 4 else score.replace("_", " ")) + unit
+    known = score.upper() if len(score) <= 4 else score.replace("_", " ")
+    return _SPELT.get(score, known) + unit
 
 
 def _thresholds(table: pd.DataFrame) -> list[float]:

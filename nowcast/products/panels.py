@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 34, 84, 88, 44, 8
 # Pixels of a picture for each pixel of a panel: a drawing can be enlarged.
 _FINENESS = {".png": 1, ".svg": 2}
-_OUTLINE = (*bytes.fromhex(look.ALARM[1:]), 255)
+_OUTLINE = (*bytes.fromhex(look.HAPPENED[1:]), 255)
 
 
 @dataclass(frozen=True)

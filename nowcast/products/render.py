@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nowcast.field.atomic import written_beside
-from nowcast.field.errors import UsageError
 from nowcast.field.schema import QUALITY_OBSERVED, grid_of
 from nowcast.products import description
 from nowcast.products.captions import forecast_caption, issued_at, observed_caption
 from nowcast.products.colours import PROBABILITY
+from nowcast.products.probabilities import threshold_index
 from nowcast.products.style import MapStyle
 
 if TYPE_CHECKING:
@@ -131,18 +131,12 @@ def draw_probability(
     """The map of the probability that the rain rate reaches a threshold that the forecast holds."""
     from nowcast.products.sheet import sheet_of  # noqa: PLC0415 - loads cartopy
 
-    held = forecast["threshold"].values if "probability_of_exceedance" in forecast else np.array([])
-    near = np.flatnonzero(np.isclose(held, threshold_mm_h))
-    if near.size == 0:
-        raise UsageError(
-            f"no probability of {threshold_mm_h:g} mm/h in the forecast by "
-            f"{forecast.attrs['source']}: it holds {[round(float(t), 3) for t in held]}"
-        )
+    near = threshold_index(forecast, threshold_mm_h)
     style = replace(style or MapStyle(), scale=PROBABILITY)
     sheet = sheet_of(grid_of(forecast), style)
     caption = forecast_caption(forecast, lead=lead, now=now)
     return sheet.draw(
-        forecast["probability_of_exceedance"].values[near[0], lead],
+        forecast["probability_of_exceedance"].values[near, lead],
         replace(caption, title=f"Probability of at least {threshold_mm_h:g} mm h⁻¹"),
         edge=sheet.edge_of(observed_area(forecast)),
     )

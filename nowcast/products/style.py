@@ -13,6 +13,8 @@ QUIET = "#5d646b"
 FORECAST = "#b3470b"
 OBSERVED = "#0b6b6b"
 ALARM = "#b3001b"
+# A line above probabilities: far from all their colours for every kind of colour vision.
+HAPPENED = "#ff33ff"
 COAST = "#4a4f55"
 BORDER = "#7d6f86"
 RIVER = "#9fb3bf"

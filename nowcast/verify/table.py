@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from nowcast.field.atomic import written_beside
-from nowcast.field.errors import SchemaError
+from nowcast.field.errors import FormatError, SchemaError, SourceError
 from nowcast.field.units import RATE
 from nowcast.verify.probability import CUTS
 from nowcast.verify.scores import SCORES
@@ -110,6 +110,22 @@ def write_csv(table: pd.DataFrame, path: Path) -> Path:
     with written_beside(path) as beside:
         table.to_csv(beside, index=False)
     return path
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table that ``write_csv`` wrote; raises SourceError where it is missing, FormatError."""
+    if not path.is_file():
+        raise SourceError(
+            f"{path}: no such file: score the forecasts with `nowcast verify`, "
+            "or give --feed and --archive"
+        )
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path}: no table of scores: {error}") from error
+    if "method" not in table.columns or "lead_minutes" not in table.columns:
+        raise FormatError(f"{path}: columns {list(table.columns)}, expected a table of scores")
+    return table
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path) -> Path:
