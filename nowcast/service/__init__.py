@@ -1,0 +1,1 @@
+"""The rolling service: watches a feed, forecasts, publishes, verifies, and goes on."""

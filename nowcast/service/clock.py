@@ -1,0 +1,99 @@
+"""Time as a value: the system's clock, one that runs faster, and one that is set by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+
+
+class Clock(Protocol):
+    """What time it is, and how time passes."""
+
+    def now(self) -> np.datetime64:
+        """The wall clock (UTC, ns); it may be wrong, and it may step."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow, at the pace of the wall clock."""
+        ...
+
+
+@dataclass(frozen=True)
+class SystemClock:
+    """The machine's."""
+
+    def now(self) -> np.datetime64:
+        """The wall clock (UTC, ns)."""
+        return np.datetime64(datetime.now(UTC).replace(tzinfo=None), "ns")
+
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True)
+class SimulatedClock:
+    """A clock that begins at ``start`` when it is made and runs ``speed`` times as fast."""
+
+    start: np.datetime64
+    speed: float
+    real: Callable[[], float] = time.monotonic
+    began: float = field(default_factory=time.monotonic)
+
+    def now(self) -> np.datetime64:
+        """The simulated time (UTC, ns)."""
+        return self.start.astype("datetime64[ns]") + seconds(self.monotonic())
+
+    def monotonic(self) -> float:
+        """Simulated seconds since the start."""
+        return (self.real() - self.began) * self.speed
+
+
+@dataclass
+class ManualClock:
+    """A clock that stands until it is moved: for replays as fast as can be, and for tests."""
+
+    time: np.datetime64
+    passed: float = 0.0
+
+    def now(self) -> np.datetime64:
+        """The time it was set to (UTC, ns)."""
+        return self.time.astype("datetime64[ns]")
+
+    def monotonic(self) -> float:
+        """Seconds that it was advanced by."""
+        return self.passed
+
+    def advance(self, by_seconds: float) -> None:
+        """Let time pass."""
+        self.time = self.now() + seconds(by_seconds)
+        self.passed += by_seconds
+
+    def step(self, by_seconds: float) -> None:
+        """Set the wall clock to another time, as an operator or a time server does."""
+        self.time = self.now() + seconds(by_seconds)
+
+
+def seconds(count: float) -> np.timedelta64:
+    """A span of that many seconds, to the nanosecond."""
+    return np.timedelta64(round(count * 1e9), "ns")
+
+
+def in_seconds(span: np.timedelta64) -> float:
+    """A span in seconds."""
+    return float(span / np.timedelta64(1, "s"))
+
+
+def iso(moment: np.datetime64) -> str:
+    """A time as the ledger and manifests keep it, to the second: ``2026-06-01T12:25:00Z``."""
+    return f"{np.datetime_as_string(moment, unit='s')}Z"
+
+
+def from_iso(text: str) -> np.datetime64:
+    """The time (ns) of ``iso``."""
+    return np.datetime64(text.removesuffix("Z"), "ns")
