@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from config.feed import FeedProfile
     from config.recipe import ArchiveSource, Recipe
     from config.source import SourceProfile
+    from nowcast.fetch.clocks import Clocks
     from nowcast.fetch.collect import Collector
     from nowcast.forecast.base import Nowcaster
     from nowcast.ingest.archive import Archive
@@ -87,7 +88,7 @@ def sources() -> Mapping[str, SourceProfile]:
         raise UsageError(str(error)) from error
 
 
-def collector(profile: SourceProfile, into: Path) -> Collector:
+def collector(profile: SourceProfile, into: Path, *, clocks: Clocks | None = None) -> Collector:
     """What brings a source's files into a folder; the room in it must be held.
 
     Raises UsageError where the feed or a key is not there, or a library.
@@ -100,10 +101,12 @@ def collector(profile: SourceProfile, into: Path) -> Collector:
         ) from error
     from datetime import timedelta
 
+    from nowcast.fetch.clocks import Clocks
     from nowcast.fetch.guard import Guard
-    from nowcast.fetch.patience import Pace
+    from nowcast.fetch.patience import Pace, Patience
     from nowcast.fetch.room import Room
 
+    clocks = clocks or Clocks()
     reader = feed(profile.feed)
     said = {"pattern": profile.pattern, "time_format": profile.time_format}
     names = reader.model_copy(update=said) if profile.pattern else reader
@@ -111,12 +114,14 @@ def collector(profile: SourceProfile, into: Path) -> Collector:
     asked = web.Web(
         guard=Guard(profile.hosts, profile.allow_http, profile.allow_private),
         wire=wire.HttpxWire(),
-        pace=Pace(profile.requests_per_minute),
+        pace=Pace(profile.requests_per_minute, clocks=clocks),
+        patience=Patience(clocks=clocks),
+        clocks=clocks,
     )
     return collect.Collector(
         source=profile.name,
         naming=naming.Naming(remote=names, feed=reader, local=profile.local),
-        listing=listings.listing_of(profile.listing, asked, now=asked.now),
+        listing=listings.listing_of(profile.listing, asked),
         downloader=download.Downloader(
             web=asked,
             folder=room.parts,
@@ -127,6 +132,7 @@ def collector(profile: SourceProfile, into: Path) -> Collector:
         history=history.History(room.history),
         folder=into,
         recheck=timedelta(minutes=profile.recheck_minutes),
+        clocks=clocks,
     )
 
 

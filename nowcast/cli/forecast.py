@@ -34,7 +34,7 @@ def run(
     method: Annotated[str | None, typer.Option(help=RUN_METHOD_HELP)] = None,
     weights: common.Weights = None,
     device: common.Device = "cpu",
-    members: common.Members = 20,
+    members: common.Members = None,
     seed: common.Seed = 1,
     series: common.Series = None,
     probabilities: common.Probabilities = True,
@@ -50,6 +50,8 @@ def run(
         nowcast run --feed knmi --archive DATA/radar/knmi --leads 24 --out runs/knmi
 
         nowcast run --feed mch --archive DATA/radar/mch --at 2015-05-15T17:20Z --out runs/mch --cog
+
+        nowcast run --feed openmrg --archive DATA/radar/openmrg --leads 6 --members 10 --out runs/g
     """
     from nowcast import build
     from nowcast.cycle import Cycle
@@ -100,7 +102,7 @@ def hindcast(
     leads: common.Leads = 12,
     weights: common.Weights = None,
     device: common.Device = "cpu",
-    members: common.Members = 20,
+    members: common.Members = None,
     seed: common.Seed = 1,
     series: common.Series = None,
     probabilities: common.Probabilities = True,

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
 from mim_core import checkpoint
-from mim_core.patches import from_patches, to_patches
-from mim_core.tiles import can_tile, step_in_tiles
+from mim_core.tiles import can_tile
 from nowcast.field import schema
 from nowcast.field.errors import MethodError, WeightsError
-from nowcast.forecast.advect import displacements, to_lagrangian, warp
+from nowcast.forecast.advect import displacements, warp
 from nowcast.forecast.base import require_history
+from nowcast.forecast.extrapolation import motion_variables
 from nowcast.forecast.head import RainHead
-from nowcast.forecast.motion import motion_m_s, motion_of
+from nowcast.forecast.members import ensemble
+from nowcast.forecast.motion import decibel, motion_of
+from nowcast.forecast.noise import NoiseSource
 from nowcast.forecast.quality import quality_flag
+from nowcast.forecast.rollout import moved_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-    from mim_core.model import MIM, NetworkState
+    from mim_core.model import MIM
+
+    Rates = NDArray[np.float32]
 
 # Less than this is not rain: a network never says exactly 0, and radars do not measure it.
 DRIZZLE_MM_H = 0.05
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
-# What a forecast takes at its peak, measured on MRMS (3500x7000) with 32 channels: 20 GB. A process
-# that asks for more than the machine has is killed without a word, so it is refused before.
-BYTES_PER_CELL_AND_CHANNEL = 26
+# What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
+# channels. A process that asks for more than there is gets killed without a word: refused before.
+BYTES_AT_ONCE = 26
+BYTES_IN_TILES = 16
 SHARE_OF_MEMORY = 0.7
+LEAD_DIMS = ("lead_time", *schema.CELL_DIMS)
 
 
 class _Loaded(NamedTuple):
@@ -54,12 +62,16 @@ class Mim:
         weights: a checkpoint with a head for rain.
         device: where torch computes.
         probabilities: whether probabilities of exceedance are said too.
+        members: of the ensemble that is drawn from the probabilities; 0 for none.
+        seed: of the members.
 
     """
 
     weights: Path
     device: str = "cpu"
     probabilities: bool = True
+    members: int = 0
+    seed: int = 1
     name: str = "mim"
 
     @property
@@ -68,42 +80,49 @@ class Mim:
         return self._loaded.head.history
 
     def __call__(self, past: schema.Radar, *, steps: int) -> schema.Forecast:
-        """Rain rate and probabilities of exceedance for ``steps`` leads.
+        """Rain rate, probabilities of exceedance and members for ``steps`` leads.
 
         NaN where the air comes from what was not seen at issue time. Raises ShortHistoryError,
         NothingObservedError, MethodError (out of memory) and WeightsError.
         """
         require_history(past, needed=self.history, method=self.name)
+        shape = past["rainfall_rate"].shape[1:]
+        self._refuse_what_does_not_fit(shape, steps=steps)
         motion = motion_of(past)
-        frames = past["rainfall_rate"].values[-self.history :]
-        self._refuse_what_does_not_fit(frames.shape[1:])
         try:
-            rate, chances = self._forecast(frames, motion, steps=steps)
+            rate, chances, members = self._forecast(past, motion, steps=steps)
         except (MemoryError, torch.OutOfMemoryError) as error:
-            raise MethodError(f"{self.name}: no memory for a grid of {frames.shape[1:]}") from error
-        head = self._loaded.head
-        grid = schema.grid_of(past)
-        motion_x, motion_y = motion_m_s(motion, grid=grid, step=schema.cadence(past))
-        extra: dict[str, tuple[tuple[str, ...], NDArray[np.generic]]] = {
-            "motion_x": (schema.CELL_DIMS, motion_x),
-            "motion_y": (schema.CELL_DIMS, motion_y),
+            raise MethodError(f"{self.name}: no memory for a grid of {shape}") from error
+        extra: dict[str, tuple[tuple[str, ...], ArrayLike]] = {
+            **motion_variables(past, motion),
             "quality_flag": (schema.CELL_DIMS, quality_flag(past)),
         }
+        coords: dict[str, ArrayLike] = {}
         if chances is not None:
-            extra["probability_of_exceedance"] = (("threshold", "lead_time", "y", "x"), chances)
+            coords["threshold"] = self._loaded.head.thresholds_mm_h
+            extra["probability_of_exceedance"] = (("threshold", *LEAD_DIMS), chances)
+        if members is not None:
+            coords["realization"] = np.arange(self.members)
+            extra["rainfall_rate_member"] = (("realization", *LEAD_DIMS), members)
         return schema.forecast_dataset(
             rate,
             past=past,
             source="mim: Memory In Memory network in Lagrangian coordinates",
             extra=extra,
-            coords={} if chances is None else {"threshold": head.thresholds_mm_h},
+            coords=coords,
             attrs={"model_sha256": self._loaded.sha256},
         )
 
-    def _refuse_what_does_not_fit(self, shape: tuple[int, ...]) -> None:
+    def _refuse_what_does_not_fit(self, shape: tuple[int, ...], *, steps: int) -> None:
         """Raise MethodError for a grid that the memory of this machine is too small for."""
-        channels = self._loaded.network.config.num_hidden[0]
-        needed = BYTES_PER_CELL_AND_CHANNEL * channels * int(np.prod(shape))
+        if self.members and not self._says_chances(shape, steps=steps):
+            raise MethodError(
+                f"{self.name} draws members from probabilities, and says none for {steps} leads of "
+                f"{shape[0]}x{shape[1]} cells: ask for fewer leads, or for no members"
+            )
+        config = self._loaded.network.config
+        bytes_per_channel = BYTES_IN_TILES if can_tile(config) else BYTES_AT_ONCE
+        needed = bytes_per_channel * config.num_hidden[0] * math.prod(shape)
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if torch.device(self.device).type == "cpu" and needed > SHARE_OF_MEMORY * there:
             raise MethodError(
@@ -111,57 +130,61 @@ class Mim:
                 f"of {there / 1e9:.0f} GB here: cut the grid, or take a larger machine"
             )
 
+    def _says_chances(self, shape: tuple[int, ...], *, steps: int) -> bool:
+        fits = steps * math.prod(shape) <= PROBABILITY_CELLS
+        return (self.probabilities or self.members > 0) and fits
+
     @torch.no_grad()
     def _forecast(
-        self, frames: NDArray[np.float32], motion: NDArray[np.float32], *, steps: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Rates (steps, y, x) and probabilities (threshold, steps, y, x) or None."""
-        head, shape = self._loaded.head, frames.shape[1:]
-        count = len(head.thresholds_mm_h)
-        fits = steps * shape[0] * shape[1] <= PROBABILITY_CELLS
-        says_chances = self.probabilities and fits
-        rate = np.empty((steps, *shape), np.float32)
-        chances = np.empty((count, steps, *shape), np.float32) if says_chances else None
-        velocity = torch.from_numpy(motion).to(self.device)
-        newest = torch.from_numpy(frames[-1:]).to(self.device)
-        if not np.nanmax(frames) > DRIZZLE_MM_H:  # dry in, dry out
-            dry = newest.new_zeros((1 + count * says_chances, *shape))
-            said_at_issue: Iterator[Tensor] = (dry for _ in range(steps))
-        else:
-            outputs = self._outputs(torch.from_numpy(frames), velocity, steps=steps)
-            said_at_issue = (head.said(output, chances=says_chances) for output in outputs)
+        self, past: schema.Radar, motion: NDArray[np.float32], *, steps: int
+    ) -> tuple[Rates, Rates | None, Rates | None]:
+        """Rates (steps, y, x), probabilities (threshold, ...) and members (member, ...) or None."""
+        frames = torch.from_numpy(past["rainfall_rate"].values[-self.history :].copy())
+        frames, velocity = frames.to(self.device), torch.from_numpy(motion).to(self.device)
         ways = displacements(velocity, steps=steps)
-        for lead, layers in enumerate(said_at_issue):
-            # Unseen at issue time stays unseen, wherever the air goes.
-            hidden = torch.isnan(newest)
-            moved = warp(torch.where(hidden, torch.nan, layers)[None], ways[lead : lead + 1])[0]
-            said = moved[0].cpu().numpy()
-            rate[lead] = np.where(said < DRIZZLE_MM_H, 0.0, said)
-            if chances is not None:
-                chances[:, lead] = moved[1:].cpu().numpy()
-        return rate, chances
+        says_chances = self._says_chances(frames.shape[1:], steps=steps)
+        rate = torch.empty((steps, *frames.shape[1:]))
+        count = len(self._loaded.head.thresholds_mm_h) if says_chances else 0
+        chances = torch.empty((count, *rate.shape))
+        for lead, layers in enumerate(self._layers(frames, velocity, ways=ways)):
+            rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
+            chances[:, lead] = layers[1 : 1 + count]
+        members = self._drawn(chances, past=past, ways=ways) if self.members else None
+        return (
+            rate.numpy(),
+            chances.numpy() if says_chances else None,
+            None if members is None else members.numpy(),
+        )
 
-    def _outputs(self, frames: Tensor, velocity: Tensor, *, steps: int) -> Iterator[Tensor]:
-        """For each lead the output of the network (C, H, W), still at issue time.
-
-        One lead at a time, and in tiles where the network allows, so that a continent needs the
-        memory of the state and of a few maps.
-        """
+    def _layers(self, frames: Tensor, velocity: Tensor, *, ways: Tensor) -> Iterator[Tensor]:
+        """For each lead the rate and the probabilities, (1 + K, y, x)."""
         network, head, _ = self._loaded
-        step = partial(step_in_tiles, network) if can_tile(network.config) else network.step
-        height, width = frames.shape[-2:]
-        patch = network.config.patch
-        moved = to_lagrangian(frames[:, None].to(self.device), velocity)[:, 0]
-        padding = (0, -width % patch, 0, -height % patch)
-        inputs = torch.nn.functional.pad(head.inputs(moved), padding, mode="replicate")
-        state: NetworkState | None = None
-        for frame in inputs[:-1]:
-            _, state = step(to_patches(frame[None], patch=patch), state)
-        fed = to_patches(inputs[-1:], patch=patch)
-        for _ in range(steps):
-            prediction, state = step(fed, state)
-            fed = network.field(prediction)
-            yield from_patches(prediction, patch=patch)[0, :, :height, :width]
+        chances = self._says_chances(frames.shape[1:], steps=len(ways))
+        if not bool((frames > DRIZZLE_MM_H).any()):  # dry in, dry out
+            unseen = torch.where(torch.isnan(frames[-1:]), torch.nan, 0.0)
+            dry = unseen.expand(1 + len(head.thresholds_mm_h), *frames.shape[1:])
+            return (warp(dry[None], way[None])[0] for way in ways)
+        return moved_out(
+            frames, velocity, network=network, head=head, displacement=ways, chances=chances
+        )
+
+    def _drawn(self, chances: Tensor, *, past: schema.Radar, ways: Tensor) -> Tensor:
+        """The members (member, lead, y, x), with the texture of the newest frame."""
+        step = schema.cadence(past)
+        newest = torch.from_numpy(decibel(past["rainfall_rate"].values[-1]))
+        noise = NoiseSource.like(
+            newest,
+            cell_km=math.sqrt(math.prod(schema.grid_of(past).cell_metres)) / 1000,
+            step_minutes=float(step / np.timedelta64(1, "m")),
+        )
+        return ensemble(
+            chances,
+            thresholds_mm_h=self._loaded.head.thresholds_mm_h,
+            noise=noise,
+            displacement=ways.cpu(),
+            members=self.members,
+            seed=self.seed,
+        )
 
     @cached_property
     def _loaded(self) -> _Loaded:

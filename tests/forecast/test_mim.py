@@ -119,6 +119,21 @@ def test_it_says_who_answered_and_with_which_weights(trained: Path) -> None:
     assert "probability_of_exceedance" not in Mim(trained, probabilities=False)(past(), steps=1)
 
 
+def test_members_are_drawn_from_the_probabilities(trained: Path) -> None:
+    radar = past()
+    forecast = Mim(trained, members=10)(radar, steps=2)
+    members = forecast["rainfall_rate_member"]
+    assert members.dims == ("realization", "lead_time", "y", "x")
+    chance = forecast["probability_of_exceedance"].sel(threshold=1.0, method="nearest")
+    frequency = (members >= 1.0 * (1 - 1e-4)).mean("realization").where(chance.notnull())
+    assert float(abs(frequency - chance).max()) <= 0.05 + 1e-3
+    assert (np.isnan(members.isel(realization=0)) == np.isnan(forecast["rainfall_rate"])).all()
+    again = Mim(trained, members=10)(radar, steps=2)["rainfall_rate_member"]
+    np.testing.assert_array_equal(members, again)
+    with pytest.raises(MethodError, match="draws members from probabilities"):
+        Mim(trained, members=2)(radar, steps=30_000)
+
+
 def test_what_it_cannot_answer(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ShortHistoryError, match="mim needs 4 frames, found 3"):
         Mim(trained)(past(frames=3), steps=1)
@@ -139,22 +154,22 @@ def test_a_grid_that_memory_is_too_small_for_is_refused_before(
 ) -> None:
     from nowcast.forecast import mim
 
-    monkeypatch.setattr(mim, "BYTES_PER_CELL_AND_CHANNEL", 10**9)
+    monkeypatch.setattr(mim, "BYTES_AT_ONCE", 10**9)
     with pytest.raises(MethodError, match=r"mim needs about \d+ GB for 50x50 cells"):
         Mim(trained)(past(), steps=1)
 
 
 def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nowcast.forecast import mim
+    from nowcast.forecast import rollout
 
     torch.manual_seed(0)
     network = MIM(HEAD.config(hidden=4, layers=3, layer_norm=False))
     torch.nn.init.normal_(network.output.weight, std=0.1)
     weights, radar = saved(tmp_path / "local.safetensors", network), past(size=90)
     tiled = partial(step_in_tiles, side=7)
-    monkeypatch.setattr(mim, "step_in_tiles", tiled)
+    monkeypatch.setattr(rollout, "step_in_tiles", tiled)
     in_tiles = Mim(weights)(radar, steps=6)
-    monkeypatch.setattr(mim, "can_tile", lambda _: False)
+    monkeypatch.setattr(rollout, "can_tile", lambda _: False)
     at_once = Mim(weights)(radar, steps=6)
     for name in ("rainfall_rate", "probability_of_exceedance"):
         np.testing.assert_allclose(in_tiles[name], at_once[name], atol=1e-5)

@@ -1,0 +1,118 @@
+"""Correlated noise in the likeness of a rain field: what ensemble members differ by.
+
+Gaussian fields whose power spectrum is that of an observed field (Seed 2003; Pulkkinen et al., GMD
+12, 4185, 2019, section 2.4) and which follow each other in time as an autoregression of order one
+for every wavelength: the longer the wave, the longer it lives (Venugopal et al., JGR 104, 31599,
+1999). They are made in Lagrangian coordinates; to be moved along the motion like the rain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+# Below this wet part a field says little about its own spectrum.
+_LEAST_WET = 1e-3
+# Spectrum where there is none to see: power falls with wavenumber to this (rain in dB: 2 to 3).
+_SLOPE = 2.5
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long features live: ``minutes`` at ``wavelength_km``, and how that grows with size.
+
+    The lifetime of wavelength L is minutes * (L / wavelength_km) ** exponent.
+    """
+
+    minutes: float = 30.0
+    wavelength_km: float = 16.0
+    exponent: float = 0.8
+
+
+@dataclass(frozen=True)
+class NoiseSource:
+    """Noise fields of unit variance, (members, H, W), one lead after the other.
+
+    Attributes:
+        amplitude: of every wave, (H, W // 2 + 1), the square root of the power spectrum.
+        persistence: what is left of every wave after one time step, 0 to 1, of the same shape.
+        shape: (H, W).
+
+    """
+
+    amplitude: Tensor
+    persistence: Tensor
+    shape: tuple[int, int]
+
+    @classmethod
+    def like(
+        cls,
+        field: Tensor,
+        *,
+        cell_km: float,
+        step_minutes: float,
+        lifetimes: Lifetimes = Lifetimes(),
+    ) -> NoiseSource:
+        """Noise with the spectrum of ``field`` (H, W), rain in dB or scaled, without NaN."""
+        wavenumber = _wavenumbers(field)  # cycles a cell
+        anomaly = field - field.mean()
+        if (field > field.min()).float().mean() < _LEAST_WET:
+            amplitude = wavenumber.clamp(min=1.0 / max(field.shape)) ** (-_SLOPE / 2)
+        else:
+            amplitude = torch.fft.rfft2(anomaly * _taper(field)).abs()
+            amplitude = _isotropic(amplitude, wavenumber)
+        amplitude = amplitude.clone()
+        amplitude[0, 0] = 0.0  # no mean: noise neither adds rain nor takes it away
+        wavelength_km = cell_km / wavenumber.clamp(min=1e-9)
+        lives = lifetimes.minutes * (wavelength_km / lifetimes.wavelength_km) ** lifetimes.exponent
+        height, width = field.shape
+        return cls(amplitude, torch.exp(-step_minutes / lives), (height, width))
+
+    def fields(self, *, members: int, leads: int, seed: int) -> Iterator[Tensor]:
+        """For each lead the fields of all members (members, H, W): mean 0, variance 1 each."""
+        generator = torch.Generator(device=self.amplitude.device).manual_seed(seed)
+        renewed = torch.sqrt(1.0 - self.persistence**2)
+        waves: Tensor | None = None
+        for _ in range(leads):
+            white = torch.randn(
+                (members, *self.shape), generator=generator, device=self.amplitude.device
+            )
+            fresh = torch.fft.rfft2(white)
+            waves = fresh if waves is None else self.persistence * waves + renewed * fresh
+            made = torch.fft.irfft2(waves * self.amplitude, s=self.shape)
+            yield made / made.std(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
+
+
+def _wavenumbers(field: Tensor) -> Tensor:
+    """Of every wave of rfft2, in cycles a cell: (H, W // 2 + 1)."""
+    down = torch.fft.fftfreq(field.shape[0], device=field.device)
+    along = torch.fft.rfftfreq(field.shape[1], device=field.device)
+    return torch.hypot(down[:, None], along[None, :])
+
+
+def _taper(field: Tensor) -> Tensor:
+    """A Hann window in both directions: the edges of the grid are no waves."""
+    height, width = (
+        torch.hann_window(length, periodic=False, device=field.device) for length in field.shape
+    )
+    return height[:, None] * width[None, :]
+
+
+def _isotropic(amplitude: Tensor, wavenumber: Tensor) -> Tensor:
+    """The amplitude as the root of the mean power at each distance from zero.
+
+    One field is one draw from its spectrum; the mean over all directions is closer to it.
+    """
+    bins = int(max(amplitude.shape)) // 2
+    ring = (wavenumber * 2 * bins).long().clamp(max=bins).flatten()
+    power = torch.zeros(bins + 1, device=amplitude.device)
+    power.index_add_(0, ring, amplitude.flatten() ** 2)
+    count = torch.bincount(ring, minlength=bins + 1).clamp(min=1)
+    return torch.sqrt(power / count)[ring].reshape(amplitude.shape)

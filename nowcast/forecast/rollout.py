@@ -1,0 +1,63 @@
+"""The network run on radar frames: into Lagrangian coordinates, lead by lead, and out again."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from mim_core.patches import from_patches, to_patches
+from mim_core.tiles import can_tile, step_in_tiles
+from nowcast.forecast.advect import to_lagrangian, warp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from mim_core.model import MIM, NetworkState
+    from nowcast.forecast.head import RainHead
+
+
+def moved_out(
+    frames: Tensor,
+    motion: Tensor,
+    *,
+    network: MIM,
+    head: RainHead,
+    displacement: Tensor,
+    chances: bool,
+) -> Iterator[Tensor]:
+    """For each lead the rate, and below it the probabilities where ``chances``, as they arrive.
+
+    ``frames`` (T, H, W) in mm h-1, NaN unseen; ``motion`` (2, H, W) in cells a step;
+    ``displacement`` (lead, 2, H, W) says how far the air of each lead came. Yields (1, H, W) or
+    (1 + K, H, W), NaN where the air comes from what was not seen in the newest frame. One lead at
+    a time, so that a continent needs the memory of the network's state and of a few maps.
+    """
+    hidden = torch.isnan(frames[-1:])
+    outputs = at_issue_time(frames, motion, network=network, head=head, steps=len(displacement))
+    for lead, output in enumerate(outputs):
+        layers = torch.where(hidden, torch.nan, head.said(output, chances=chances))
+        yield warp(layers.unsqueeze(0), displacement[lead : lead + 1])[0]
+
+
+def at_issue_time(
+    frames: Tensor, motion: Tensor, *, network: MIM, head: RainHead, steps: int
+) -> Iterator[Tensor]:
+    """For each lead the output of the network (C, H, W), where the air is at issue time."""
+    step = partial(step_in_tiles, network) if can_tile(network.config) else network.step
+    height, width = frames.shape[-2:]
+    patch = network.config.patch
+    moved = to_lagrangian(frames.unsqueeze(1), motion)[:, 0]
+    padding = (0, -width % patch, 0, -height % patch)
+    inputs = torch.nn.functional.pad(head.inputs(moved), padding, mode="replicate")
+    state: NetworkState | None = None
+    for frame in inputs[:-1]:
+        _, state = step(to_patches(frame[None], patch=patch), state)
+    fed = to_patches(inputs[-1:], patch=patch)
+    for _ in range(steps):
+        prediction, state = step(fed, state)
+        fed = network.field(prediction)
+        yield from_patches(prediction, patch=patch)[0, :, :height, :width]

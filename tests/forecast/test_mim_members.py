@@ -1,0 +1,132 @@
+"""Members say what the probabilities say, and look like rain."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nowcast.forecast.advect import displacements
+from nowcast.forecast.members import ensemble, quantiles, shuffled
+from nowcast.forecast.noise import Lifetimes, NoiseSource
+
+THRESHOLDS = (0.1, 1.0, 10.0)
+
+
+def distribution(*chances: float) -> Tensor:
+    """One pixel's probabilities of reaching the thresholds: (K, 1, 1)."""
+    return torch.tensor(chances).view(-1, 1, 1)
+
+
+def test_quantiles_by_hand() -> None:
+    """Four members: the rates that are reached with probability 7/8, 5/8, 3/8 and 1/8."""
+    found = quantiles(distribution(0.75, 0.25, 0.0), thresholds_mm_h=THRESHOLDS, members=4)
+    # 7/8 > 3/4: dry. 5/8 is a quarter, 3/8 three quarters of the way from 0.75 to 0.25, in
+    # logarithms of 0.1 to 1 mm/h; 1/8 lies half-way from 0.25 to 0, between 1 and 10.
+    expected = [0.0, 10**-0.75, 10**-0.25, 10**0.5]
+    np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
+
+
+def test_certain_rain_and_certain_dryness() -> None:
+    dry = quantiles(distribution(0.0, 0.0, 0.0), thresholds_mm_h=THRESHOLDS, members=3)
+    assert (dry == 0).all()
+    heavy = quantiles(distribution(1.0, 1.0, 1.0), thresholds_mm_h=THRESHOLDS, members=3)
+    assert (heavy >= 10).all()
+    unseen = quantiles(distribution(*[math.nan] * 3), thresholds_mm_h=THRESHOLDS, members=3)
+    assert torch.isnan(unseen).all()
+
+
+@given(
+    chances=st.lists(st.floats(0, 1), min_size=3, max_size=3).map(lambda p: sorted(p)[::-1]),
+    members=st.integers(1, 30),
+)
+def test_as_many_members_reach_a_threshold_as_its_probability_says(
+    chances: list[float], members: int
+) -> None:
+    found = quantiles(distribution(*chances), thresholds_mm_h=THRESHOLDS, members=members)
+    assert (found.diff(dim=0) >= 0).all()
+    for threshold, chance in zip(THRESHOLDS, chances, strict=True):
+        frequency = (found >= threshold * (1 - 1e-4)).float().mean().item()
+        assert frequency == pytest.approx(chance, abs=0.5 / members + 1e-3)
+
+
+def test_shuffling_moves_values_between_members_only() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ascending = torch.rand(5, 4, 3, generator=generator).sort(dim=0).values
+    noise = torch.rand(5, 4, 3, generator=generator)
+    members = shuffled(ascending, noise)
+    np.testing.assert_array_equal(members.sort(dim=0).values, ascending)
+    np.testing.assert_array_equal(members.argsort(dim=0), noise.argsort(dim=0))
+
+
+def waves(size: int = 96, *, length: float) -> Tensor:
+    """A field of one wavelength, in cells."""
+    places = torch.arange(size) * (2 * math.pi / length)
+    return torch.sin(places)[:, None] * torch.sin(places + 1.0)[None, :]
+
+
+def mean_wavenumber(fields: Tensor) -> float:
+    power = torch.fft.rfft2(fields).abs() ** 2
+    down, along = torch.fft.fftfreq(fields.shape[-2]), torch.fft.rfftfreq(fields.shape[-1])
+    wavenumber = torch.hypot(down[:, None], along[None, :])
+    return float((power * wavenumber).sum() / power.sum())
+
+
+def test_noise_has_the_wavelengths_of_the_field_it_is_like() -> None:
+    for length in (8.0, 24.0):
+        field = waves(length=length)
+        source = NoiseSource.like(field, cell_km=1.0, step_minutes=5.0)
+        (noise,) = source.fields(members=4, leads=1, seed=3)
+        assert mean_wavenumber(noise) == pytest.approx(mean_wavenumber(field), rel=0.15)
+        np.testing.assert_allclose(noise.std(dim=(-2, -1)), 1.0, rtol=1e-5)
+        np.testing.assert_allclose(noise.mean(dim=(-2, -1)), 0.0, atol=1e-5)
+
+
+def test_noise_forgets_small_features_first() -> None:
+    torch.manual_seed(0)
+    source = NoiseSource.like(
+        torch.rand(64, 64), cell_km=1.0, step_minutes=5.0, lifetimes=Lifetimes(minutes=30.0)
+    )
+    first, *_, last = source.fields(members=6, leads=4, seed=1)
+
+    def kept(cells: int) -> float:
+        coarse = [
+            torch.nn.functional.avg_pool2d(fields[:, None], cells) for fields in (first, last)
+        ]
+        return float(torch.corrcoef(torch.stack([field.flatten() for field in coarse]))[0, 1])
+
+    assert kept(1) < kept(8) < 1.0
+
+
+def test_a_dry_field_gives_noise_too() -> None:
+    source = NoiseSource.like(torch.zeros(32, 40), cell_km=1.0, step_minutes=5.0)
+    (noise,) = source.fields(members=2, leads=1, seed=0)
+    assert torch.isfinite(noise).all()
+
+
+def test_an_ensemble_is_its_probabilities_and_its_seed() -> None:
+    torch.manual_seed(0)
+    chances = torch.rand(3, 2, 24, 32).sort(dim=0, descending=True).values
+    motion = torch.ones(2, 24, 32)
+    settings = {
+        "thresholds_mm_h": THRESHOLDS,
+        "noise": NoiseSource.like(torch.rand(24, 32), cell_km=1.0, step_minutes=5.0),
+        "displacement": displacements(motion, steps=2),
+        "members": 8,
+    }
+    members = ensemble(chances, seed=1, **settings)  # type: ignore[arg-type]
+    assert members.shape == (8, 2, 24, 32)
+    frequency = (members >= 1.0 * (1 - 1e-4)).float().mean(dim=0)
+    np.testing.assert_allclose(frequency, chances[1], atol=1 / 16 + 1e-3)
+    again = ensemble(chances, seed=1, **settings)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(members, again)
+    other = ensemble(chances, seed=2, **settings)  # type: ignore[arg-type]
+    assert (members != other).any()
+    # Neighbours agree within a member more than chance would have it.
+    wet = (members > 0.1).float()
+    assert (wet[..., 1:] == wet[..., :-1]).float().mean() > 0.5
