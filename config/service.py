@@ -47,7 +47,7 @@ class FeedTable(_Table):
         series: a part that tells the wanted series from others; empty takes that of the first file.
         cadence_minutes: of a feed whose profile states none.
         settle_seconds: a file is taken when size and time have not changed for so long.
-        patience_seconds: a file that cannot be read is tried again for so long before it is refused.
+        patience_seconds: a file that cannot be read is tried again for so long, then refused.
         grace_seconds: how long a cycle waits for frames before its own that are missing.
         late_minutes: how late a frame may come and still get its forecast; older ones are left.
         revision_minutes: how old a published forecast may be to be issued again on new input.

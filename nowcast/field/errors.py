@@ -20,7 +20,9 @@
     │   └── NothingObservedError     a history in which no pixel was seen
     ├── BusyError                    another process has what only one may have
     ├── WeightsError                 a checkpoint that cannot be used
-    └── ProductError                 a product that could not be written
+    ├── ProductError                 a product that could not be written
+    └── ServiceError                 what keeps the service from going on
+        └── LedgerError              a ledger that is broken, busy, full or of a newer version
 
 Caught in three places only: FirstOf (falls back), the service (goes on), the command line (prints).
 """
@@ -137,3 +139,13 @@ class ProductError(NowcastError):
     """A product that could not be written: no space, no right to write, no such folder."""
 
     exit_code = 73
+
+
+class ServiceError(NowcastError):
+    """What keeps the service from going on."""
+
+    exit_code = 70
+
+
+class LedgerError(ServiceError):
+    """A ledger that is broken, busy, full or of a newer version."""
