@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("method", "lead_minutes", "score", "threshold_mm_h", "value")
 _PANEL = (3.1, 2.5)  # inches
+_COLUMNS_AT_LEAST = 3
 # Where a score is bounded, its axis shows the bounds.
 _BOUNDED = {"csi", "pod", "far", "pofd", "fss", "accuracy", "roc_area", "best_csi"}
 _BEST = {"frequency_bias": 1.0, "multiplicative_bias": 1.0, "mean_error": 0.0}
@@ -53,30 +54,38 @@ def draw_scores(
     if table.empty:
         raise UsageError(f"no score {', '.join(scores)} in the table: it holds {', '.join(held)}")
     drawn = list(methods or table["method"].drop_duplicates())
-    table = table.assign(row=_row_names(table))
-    rows = list(table["row"].drop_duplicates())
-    panels = {row: _thresholds(table[table["row"] == row]) for row in rows}
-    columns = max(len(thresholds) for thresholds in panels.values())
+    panels = _panels(table.assign(row=_row_names(table)))
+    columns = max(len(row) for row in panels)
     figure = Figure(
-        figsize=(_PANEL[0] * columns + 0.3, _PANEL[1] * len(rows) + 0.9),
+        figsize=(_PANEL[0] * columns + 0.3, _PANEL[1] * len(panels) + 0.9),
         dpi=look.DPI,
         layout="constrained",
     )
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for name, line in zip(rows, grid, strict=True):
-        for axes in line[len(panels[name]) :]:
+    grid = figure.subplots(len(panels), columns, squeeze=False)
+    for row, line in zip(panels, grid, strict=True):
+        for axes in line[len(row) :]:
             axes.set_visible(False)
-        for axes, threshold in zip(line, panels[name], strict=False):
-            chosen = table[(table["row"] == name) & _at(table, threshold)]
-            _draw_panel(axes, chosen, name=name, methods=drawn)
-            axes.set_title(_panel_title(chosen, threshold), fontsize=8.5, color=look.QUIET)
+        for axes, chosen in zip(line, row, strict=False):
+            _draw_panel(axes, chosen, methods=drawn)
     charts.put_legend(figure, grid[0, 0], note=_note(table))
     charts.put_title(figure, title)
     return charts.save(figure, path)
 
 
-def _panel_title(chosen: pd.DataFrame, threshold: float) -> str:
+def _panels(table: pd.DataFrame) -> list[list[pd.DataFrame]]:
+    """The rows of panels: one a score by threshold, and those that know none on the last ones."""
+    by_threshold = table[table["threshold_mm_h"].notna()].groupby("row", sort=False)
+    rows = [[panel for _, panel in row.groupby("threshold_mm_h")] for _, row in by_threshold]
+    columns = max([len(row) for row in rows], default=_COLUMNS_AT_LEAST)
+    single = [
+        panel for _, panel in table[table["threshold_mm_h"].isna()].groupby("row", sort=False)
+    ]
+    return rows + [single[k : k + columns] for k in range(0, len(single), columns)]
+
+
+def _panel_title(chosen: pd.DataFrame) -> str:
     """The threshold, and how many pixels a point of the panel rests on."""
+    threshold = float(chosen["threshold_mm_h"].iloc[0])
     words = [] if np.isnan(threshold) else [f"rain ≥ {threshold:g} mm h⁻¹"]
     if "n" in chosen.columns:
         words.append(charts.counted(chosen["n"]))
@@ -98,7 +107,7 @@ def _note(table: pd.DataFrame) -> str:
     return "; ".join(words)
 
 
-def _draw_panel(axes: Axes, chosen: pd.DataFrame, *, name: str, methods: Sequence[str]) -> None:
+def _draw_panel(axes: Axes, chosen: pd.DataFrame, *, methods: Sequence[str]) -> None:
     for method, look_of_it in charts.lines_of(methods).items():
         rows = chosen[chosen["method"] == method]
         points = rows.groupby("lead_minutes")[_drawn_columns(rows)].mean()
@@ -116,7 +125,8 @@ def _draw_panel(axes: Axes, chosen: pd.DataFrame, *, name: str, methods: Sequenc
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.set_xlim(left=0)
     axes.set_xlabel("lead time (min)", fontsize=8)
-    axes.set_ylabel(name, fontsize=8.5)
+    axes.set_ylabel(chosen["row"].iloc[0], fontsize=8.5)
+    axes.set_title(_panel_title(chosen), fontsize=8.5, color=look.QUIET)
     charts.quieten(axes)
 
 
@@ -128,7 +138,7 @@ def _row_names(table: pd.DataFrame) -> list[str]:
     """The score of each row as an axis names it, with its scale where it has one."""
     scales = table["scale_cells"] if "scale_cells" in table.columns else [None] * len(table)
     return [
-        _name(str(score)) + (f", {scale} cells" if pd.notna(scale) else "")
+        _name(str(score)) + (f", {scale:g} cells" if pd.notna(scale) else "")
         for score, scale in zip(table["score"], scales, strict=True)
     ]
 
@@ -137,13 +147,3 @@ def _name(score: str) -> str:
     unit = " (mm h⁻¹)" if score in _IN_MM_H else ""
     known = score.upper() if len(score) <= 4 else score.replace("_", " ")
     return _SPELT.get(score, known) + unit
-
-
-def _thresholds(table: pd.DataFrame) -> list[float]:
-    """The thresholds, ascending; NaN where there is none."""
-    return [float(value) for value in np.unique(table["threshold_mm_h"].to_numpy(float))]
-
-
-def _at(table: pd.DataFrame, threshold: float) -> pd.Series[bool]:
-    column = table["threshold_mm_h"]
-    return column.isna() if np.isnan(threshold) else column == threshold

@@ -112,6 +112,7 @@ def _draw(
 def _reliability_panel(
     part: SubFigure, chosen: pd.DataFrame, lines: dict[str, charts.Line], title: str
 ) -> Axes:
+    axes: Axes
     axes, below = part.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     rate = _base_rate(chosen)
     _shade_skill(axes, rate)
