@@ -46,7 +46,7 @@ def sources(as_json: AsJson = False) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("source", "what", "feed", "by", "hosts", "seen to work", "attribution"):
+    for heading in ("source", "what", "feed", "by", "seen to work"):
         table.add_column(heading, overflow="fold")
     for profile in profiles.values():
         table.add_row(
@@ -54,9 +54,7 @@ def sources(as_json: AsJson = False) -> None:
             profile.title,
             profile.feed,
             profile.listing.kind,
-            ", ".join(profile.hosts),
             "yes" if profile.verified else "no",
-            profile.attribution,
         )
     Console().print(table)
 
@@ -99,7 +97,7 @@ def fetch(
         from nowcast.fetch.collect import Problem, rounds
 
         events = (
-            collector.round(collector.now() - back)
+            collector.round(collector.clocks.now() - back)
             if once
             else rounds(collector, back=back, poll_seconds=profile.poll_seconds)
         )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nowcast.fetch import digests
+from nowcast.fetch.clocks import Clocks
 from nowcast.fetch.history import Known
 from nowcast.fetch.part import Part
 from nowcast.field import atomic
 from nowcast.field.errors import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from nowcast.fetch.base import Listing, Remote
@@ -76,7 +76,7 @@ class Collector:
         history: what has been brought.
         folder: where files go; a later version of a file goes to ``revision-N/`` in it.
         recheck: how long files are asked for again whose listing says nothing of changes.
-        now, clock: the time of day (UTC), and monotonic seconds.
+        clocks: tell the time, and let some pass between rounds.
 
     """
 
@@ -87,8 +87,7 @@ class Collector:
     history: History
     folder: Path
     recheck: dt.timedelta = dt.timedelta(minutes=15)
-    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
-    clock: Callable[[], float] = time.monotonic
+    clocks: Clocks = field(default_factory=Clocks)
     _pauses: dict[Remote, tuple[float, float]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -99,11 +98,11 @@ class Collector:
         What a server does wrong becomes a Problem, and the others go on. Raises ProductError where
         the disk takes nothing, and UsageError where the naming is wrong.
         """
-        self.history.forget(min(since, self.now()) - _HISTORY_KEPT)
+        self.history.forget(min(since, self.clocks.now()) - _HISTORY_KEPT)
         offers: list[_Offer] = []
         yield from self._listed(since, offers)
         for named, remote in sorted(offers, key=lambda offer: offer.named.valid, reverse=True):
-            if self._pauses.get(remote, (0.0, 0.0))[0] > self.clock():
+            if self._pauses.get(remote, (0.0, 0.0))[0] > self.clocks.seconds():
                 continue
             try:
                 fetched = self._fetch(remote, named)
@@ -141,12 +140,12 @@ class Collector:
     def _has(self, remote: Remote, named: Named, seen: set[tuple[str, str]]) -> bool:
         if (remote.name, remote.tag) not in seen:
             return False
-        return bool(remote.tag) or named.valid < self.now() - self.recheck
+        return bool(remote.tag) or named.valid < self.clocks.now() - self.recheck
 
     def _pause(self, remote: Remote) -> None:
         _, last = self._pauses.get(remote, (0.0, 0.0))
         pause = min(max(2 * last, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
-        self._pauses[remote] = (self.clock() + pause, pause)
+        self._pauses[remote] = (self.clocks.seconds() + pause, pause)
 
     def _fetch(self, remote: Remote, named: Named) -> Fetched | None:
         """Bring one file; None where it is one that is here already."""
@@ -190,11 +189,7 @@ class Collector:
 
 
 def rounds(
-    collector: Collector,
-    *,
-    back: dt.timedelta,
-    poll_seconds: float,
-    sleep: Callable[[float], None] = time.sleep,
+    collector: Collector, *, back: dt.timedelta, poll_seconds: float
 ) -> Iterator[Fetched | Problem]:
     """Round after round, for ever: what is as old as ``back`` at most.
 
@@ -202,9 +197,9 @@ def rounds(
     may have come.
     """
     while True:
-        until = collector.clock() + poll_seconds
-        for done in collector.round(collector.now() - back):
+        until = collector.clocks.seconds() + poll_seconds
+        for done in collector.round(collector.clocks.now() - back):
             yield done
-            if collector.clock() > until:
+            if collector.clocks.seconds() > until:
                 break
-        sleep(max(0.0, until - collector.clock()))
+        collector.clocks.sleep(max(0.0, until - collector.clocks.seconds()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,7 @@ from nowcast.fetch.web import condition, validator_of
 from nowcast.field.errors import AnswerError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from nowcast.fetch.base import Listing, Remote
@@ -42,7 +41,6 @@ class Downloader:
         folder: where parts lie; on the disk of the folder that the files are for.
         kind: the reader format of the feed.
         max_bytes, seconds: of one file.
-        clock: monotonic seconds.
 
     """
 
@@ -51,7 +49,6 @@ class Downloader:
     kind: str
     max_bytes: int = 256 * 2**20
     seconds: float = 120.0
-    clock: Callable[[], float] = time.monotonic
 
     def receive(
         self, remote: Remote, listing: Listing, *, name: str, known: str
@@ -61,7 +58,7 @@ class Downloader:
         Raises AddressError, AnswerError, ProductError, and UnavailableError after some tries.
         """
         part = Part(self.folder / f"{name}.part")
-        deadline = self.clock() + self.seconds
+        deadline = self.web.clocks.seconds() + self.seconds
 
         def attempt() -> Received | None:
             return self._attempt(remote, listing, part=part, known=known, deadline=deadline)
@@ -131,7 +128,7 @@ class Downloader:
                     f"{shown(remote.url)}: more than {self.max_bytes} bytes; "
                     "max_mebibytes lets larger files pass"
                 )
-            if self.clock() > deadline:
+            if self.web.clocks.seconds() > deadline:
                 raise UnavailableError(
                     f"{shown(remote.url)}: {size} bytes after {self.seconds:g} s; "
                     "the rest is fetched later",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +16,8 @@ from nowcast.fetch.pages import pages
 from nowcast.field.errors import AnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import datetime as dt
+    from collections.abc import Iterator
 
     from nowcast.fetch.web import Web
 
@@ -33,17 +33,15 @@ class IndexListing:
     Attributes:
         web: asks the server.
         urls: templates of the folders' URLs.
-        now: the time of day (UTC).
 
     """
 
     web: Web
     urls: tuple[str, ...]
-    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     def list(self, since: dt.datetime) -> Iterator[Remote]:
         """The files in the folders of that time, the newest folder first; raises FetchError."""
-        for url in pages(self.urls, since=since, until=self.now()):
+        for url in pages(self.urls, since=since, until=self.web.clocks.now()):
             body = self.web.page(Link(url))
             if body is not None:
                 yield from _files(body, url)

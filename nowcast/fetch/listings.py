@@ -13,21 +13,18 @@ from nowcast.fetch.stac import StacListing
 from nowcast.field.errors import UsageError
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable
-
     from nowcast.fetch.base import Listing
     from nowcast.fetch.web import Web
 
 
-def listing_of(said: source.Listing, web: Web, *, now: Callable[[], dt.datetime]) -> Listing:
+def listing_of(said: source.Listing, web: Web) -> Listing:
     """The listing; raises UsageError where the key that it needs is not there."""
     if isinstance(said, source.IndexListing):
-        return IndexListing(web, said.url, now)
+        return IndexListing(web, said.url)
     if isinstance(said, source.S3Listing):
-        return S3Listing(web, said.bucket, said.prefix, said.etag_is_md5, now)
+        return S3Listing(web, said.bucket, said.prefix, said.etag_is_md5)
     if isinstance(said, source.StacListing):
-        return StacListing(web, said.url, now)
+        return StacListing(web, said.url)
     try:
         return KnmiListing(web, said.url, said.key.read())
     except SecretError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
+from nowcast.fetch.clocks import Clocks
 from nowcast.field.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Patience:
     Attributes:
         attempts: in all.
         longest_seconds: of one wait; where a server asks for more, the error is raised at once.
-        sleep: waits that many seconds.
+        clocks: let the waits pass.
 
     """
 
     attempts: int = 4
     longest_seconds: float = 30.0
-    sleep: Callable[[float], None] = time.sleep
+    clocks: Clocks = field(default_factory=Clocks)
 
     def call(self, action: Callable[[], T]) -> T:
         """``action()``; its last UnavailableError where it never answered, others at once."""
@@ -53,7 +53,7 @@ class Patience:
             stop=tenacity.stop_after_attempt(self.attempts),
             wait=self._wait,
             retry=tenacity.retry_if_exception(self._is_worth_it),
-            sleep=self.sleep,
+            sleep=self.clocks.sleep,
             reraise=True,
         )
         return retrying(action)
@@ -78,28 +78,27 @@ class Pace:
     Attributes:
         requests_per_minute: of one host.
         longest_seconds: what is waited for a host; where it takes longer, an error is raised.
-        clock, sleep: monotonic seconds, and how to let some pass.
+        clocks: tell the seconds, and let some pass.
 
     """
 
     requests_per_minute: float = 120.0
     longest_seconds: float = 30.0
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    clocks: Clocks = field(default_factory=Clocks)
     _free: dict[str, float] = field(default_factory=dict, repr=False)
 
     def wait(self, host: str) -> None:
         """Return when the host may be asked; raises UnavailableError where that is far off."""
-        now = self.clock()
+        now = self.clocks.seconds()
         wait = self._free.get(host, now) - now
         if wait > self.longest_seconds:
             raise UnavailableError(
                 f"{host}: wants no request for another {wait:.0f} s", retry_after_seconds=wait
             )
         if wait > 0:
-            self.sleep(wait)
+            self.clocks.sleep(wait)
         self._free[host] = max(now, self._free.get(host, now)) + 60 / self.requests_per_minute
 
     def hold(self, host: str, seconds: float) -> None:
         """Leave the host alone for some time."""
-        self._free[host] = max(self._free.get(host, 0.0), self.clock() + seconds)
+        self._free[host] = max(self._free.get(host, 0.0), self.clocks.seconds() + seconds)

@@ -7,7 +7,6 @@ others.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +20,8 @@ from nowcast.fetch.pages import pages
 from nowcast.field.errors import AnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import datetime as dt
+    from collections.abc import Iterator
 
     from nowcast.fetch.web import Web
 
@@ -38,7 +38,6 @@ class S3Listing:
         bucket: the bucket's URL.
         prefixes: templates of key prefixes.
         etag_is_md5: whether an ETag of 32 hexadecimal digits is the object's MD5.
-        now: the time of day (UTC).
 
     """
 
@@ -46,11 +45,10 @@ class S3Listing:
     bucket: str
     prefixes: tuple[str, ...]
     etag_is_md5: bool = True
-    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     def list(self, since: dt.datetime) -> Iterator[Remote]:
         """The objects under the prefixes of that time, page by page; raises FetchError."""
-        for prefix in pages(self.prefixes, since=since, until=self.now()):
+        for prefix in pages(self.prefixes, since=since, until=self.web.clocks.now()):
             token = ""
             for _ in range(_MOST_PAGES):
                 root = self._page(prefix, token)

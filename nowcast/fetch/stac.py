@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -14,7 +13,8 @@ from nowcast.fetch.pages import pages
 from nowcast.field.errors import AnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import datetime as dt
+    from collections.abc import Iterator
 
     from nowcast.fetch.web import Web
 
@@ -30,17 +30,15 @@ class StacListing:
     Attributes:
         web: asks the server.
         urls: templates of URLs of items, or of a collection's items.
-        now: the time of day (UTC).
 
     """
 
     web: Web
     urls: tuple[str, ...]
-    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     def list(self, since: dt.datetime) -> Iterator[Remote]:
         """The assets of the items of that time, page by page; raises FetchError."""
-        for first in pages(self.urls, since=since, until=self.now()):
+        for first in pages(self.urls, since=since, until=self.web.clocks.now()):
             url, seen = first, set[str]()
             while url and url not in seen:
                 if len(seen) == _MOST_PAGES:

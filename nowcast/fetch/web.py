@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin
 
+from nowcast.fetch.clocks import Clocks
 from nowcast.fetch.guard import shown
 from nowcast.fetch.patience import Pace, Patience, retry_after
 from nowcast.field.errors import AddressError, AnswerError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from nowcast.fetch.base import Link
     from nowcast.fetch.guard import Guard, Place
@@ -45,7 +44,7 @@ class Web:
         wire: how.
         pace, patience: when, and how often.
         max_page_bytes, page_seconds: of a listing; what is larger or slower is refused.
-        now, clock: the time of day (UTC), and monotonic seconds.
+        clocks: tell the time.
 
     """
 
@@ -55,8 +54,7 @@ class Web:
     patience: Patience = field(default_factory=Patience)
     max_page_bytes: int = 8 * 2**20
     page_seconds: float = 60.0
-    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
-    clock: Callable[[], float] = time.monotonic
+    clocks: Clocks = field(default_factory=Clocks)
     _pages: dict[str, Page] = field(default_factory=dict, repr=False, compare=False)
 
     def page(self, link: Link) -> bytes | None:
@@ -94,7 +92,7 @@ class Web:
         if status in _GOOD:
             return
         if status in _AGAIN or status >= 500:
-            asked = retry_after(answer.headers.get("retry-after"), now=self.now())
+            asked = retry_after(answer.headers.get("retry-after"), now=self.clocks.now())
             if asked:
                 self.pace.hold(place.host, asked)
             raise UnavailableError(
@@ -134,14 +132,14 @@ class Web:
                 f"{shown(url)}: status {answer.status}, encoding {encoding[:20]!r}; "
                 "expected 200 and a body that is not packed"
             )
-        body, deadline = bytearray(), self.clock() + self.page_seconds
+        body, deadline = bytearray(), self.clocks.seconds() + self.page_seconds
         for chunk in answer.chunks:
             body += chunk
             if len(body) > self.max_page_bytes:
                 raise AnswerError(
                     f"{shown(url)}: a listing of more than {self.max_page_bytes / 2**20:g} MiB"
                 )
-            if self.clock() > deadline:
+            if self.clocks.seconds() > deadline:
                 raise UnavailableError(f"{shown(url)}: not there after {self.page_seconds:g} s")
         return bytes(body)
 

@@ -13,7 +13,7 @@ from config.load import ConfigError, feed, feeds, read_profile
 
 NAMED_BY_THE_ISSUE = [
     *("bom", "cf", "dwd-radolan", "dwd-rv", "fmi", "fmi-geotiff", "knmi", "mch", "meteonet"),
-    *("mrms", "odim", "openmrg", "opera", "opera-cirrus", "opera-nimbus"),
+    *("meteoswiss", "mrms", "odim", "openmrg", "opera", "opera-cirrus", "opera-nimbus", "ukmo"),
 ]
 
 # File name, the time it states, its series: of the archives, and of the live services.
@@ -66,6 +66,13 @@ NAMES = {
     "dwd-radolan": [
         ("raa01-yw2017.002_10000-1708160055-dwd---bin.gz", "2017-08-16T00:55", "product yw"),
         ("raa01-ry_10000-2611220005-dwd---bin", "2026-11-22T00:05", "product ry"),
+    ],
+    "meteoswiss": [
+        ("RZC162760005VL.801.h5", "2016-10-02T00:05", ""),
+        ("rzc263261200vl.001.h5", "2026-11-22T12:00", ""),
+    ],
+    "ukmo": [
+        ("202611220015_ODIM_ng_radar_rainrate_composite_1km_UK.h5", "2026-11-22T00:15", ""),
     ],
     "dwd-rv": [("composite_rv_20250923_0855.tar", "2025-09-23T08:55", "")],
 }
