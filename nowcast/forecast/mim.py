@@ -26,7 +26,7 @@ from nowcast.forecast.quality import quality_flag
 from nowcast.forecast.rollout import moved_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -64,6 +64,7 @@ class Mim:
         probabilities: whether probabilities of exceedance are said too.
         members: of the ensemble that is drawn from the probabilities; 0 for none.
         seed: of the members.
+        find_motion: gives the motion of the echoes (2, y, x), in cells a step: x, then down y.
 
     """
 
@@ -73,6 +74,7 @@ class Mim:
     members: int = 0
     seed: int = 1
     name: str = "mim"
+    find_motion: Callable[[schema.Radar], Rates] = motion_of
 
     @property
     def history(self) -> int:
@@ -88,7 +90,7 @@ class Mim:
         require_history(past, needed=self.history, method=self.name)
         shape = past["rainfall_rate"].shape[1:]
         self._refuse_what_does_not_fit(shape, steps=steps)
-        motion = motion_of(past)
+        motion = self.find_motion(past)
         try:
             rate, chances, members = self._forecast(past, motion, steps=steps)
         except (MemoryError, torch.OutOfMemoryError) as error:
