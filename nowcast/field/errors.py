@@ -19,6 +19,7 @@
     │   ├── ShortHistoryError        fewer frames than the method needs
     │   └── NothingObservedError     a history in which no pixel was seen
     ├── BusyError                    another process has what only one may have
+    ├── StoreError                   what the service remembers, in a file that cannot be used
     ├── WeightsError                 a checkpoint that cannot be used
     ├── ProductError                 a product that could not be written
     └── ServiceError                 what keeps the service from going on
@@ -127,6 +128,12 @@ class BusyError(NowcastError):
     """Another process has what only one may have."""
 
     exit_code = 75
+
+
+class StoreError(NowcastError):
+    """What the service remembers, in a file that is damaged, locked or of another version."""
+
+    exit_code = 74
 
 
 class WeightsError(NowcastError):

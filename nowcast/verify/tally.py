@@ -57,7 +57,7 @@ class CoverageSums(Sums):
         return ratio(self.seen - self.counted, self.seen)
 
 
-_PIECES: dict[str, type[Sums]] = {
+PIECES: dict[str, type[Sums]] = {
     "coverage": CoverageSums,
     "contingency": ContingencyTable,
     "errors": ErrorSums,
@@ -128,12 +128,12 @@ class Tally:
 
     def pieces(self) -> dict[str, Any]:
         """The statistics by name, without those that are None."""
-        found = {name: getattr(self, name) for name in _PIECES}
+        found = {name: getattr(self, name) for name in PIECES}
         return {name: piece for name, piece in found.items() if piece is not None}
 
     def with_pieces(self, pieces: Mapping[str, Sums]) -> Self:
         """The same axes with other statistics; one that is not named becomes None."""
-        every: dict[str, Any] = {name: pieces.get(name) for name in _PIECES}
+        every: dict[str, Any] = {name: pieces.get(name) for name in PIECES}
         return replace(self, **every)
 
     def equals(self, other: Self) -> bool:
@@ -177,9 +177,9 @@ class Tally:
         for name, array in arrays.items():
             piece, _, field = name.partition(".")
             grouped.setdefault(piece, {})[field] = array
-        if not set(grouped) <= set(_PIECES):
-            raise FormatError(f"{path}: sums {sorted(grouped)}, expected {sorted(_PIECES)}")
-        pieces: dict[str, Any] = {name: _PIECES[name].of(sums) for name, sums in grouped.items()}
+        if not set(grouped) <= set(PIECES):
+            raise FormatError(f"{path}: sums {sorted(grouped)}, expected {sorted(PIECES)}")
+        pieces: dict[str, Any] = {name: PIECES[name].of(sums) for name, sums in grouped.items()}
         axes: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in header.items()
@@ -202,7 +202,7 @@ def _header(tally: Tally) -> dict[str, Any]:
     named = {
         field.name: getattr(tally, field.name)
         for field in fields(tally)
-        if field.name not in _PIECES
+        if field.name not in PIECES
     }
     listed = {name: list(v) if isinstance(v, tuple) else v for name, v in named.items()}
     return {"format": _FORMAT, **listed}
