@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from mim_core.config import MIMConfig
@@ -22,6 +23,7 @@ from nowcast.field.scaling import RainScaling
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
 INPUT_CHANNELS = 2
@@ -37,6 +39,8 @@ class RainHead:
         thresholds_mm_h: for which it states probabilities, ascending.
         steepness: logit of exceedance for a scaled rate one above the threshold's, before offsets.
         scaling: of the rain rate.
+        decisions: for each threshold and lead the probability from which on rain is said; empty
+            where that was never fixed. Leads beyond the last take its decision.
 
     """
 
@@ -44,6 +48,7 @@ class RainHead:
     thresholds_mm_h: tuple[float, ...] = (0.1, 0.3, 0.5, 1.0, 3.0, 5.0, 10.0, 30.0)
     steepness: float = 6.0
     scaling: RainScaling = field(default_factory=RainScaling)
+    decisions: tuple[tuple[float, ...], ...] = ()
 
     def config(
         self,
@@ -90,6 +95,13 @@ class RainHead:
         rate = self.scaling.rate_mm_h(self.scaled_rate(output)).unsqueeze(0)
         return torch.cat([rate, torch.sigmoid(self.logits(output))]) if chances else rate
 
+    def decided(self, *, steps: int) -> NDArray[np.float32] | None:
+        """The decisions for ``steps`` leads, (threshold, lead); None where never fixed."""
+        if not self.decisions:
+            return None
+        fixed = np.asarray(self.decisions, dtype=np.float32)
+        return fixed[:, np.minimum(np.arange(steps), fixed.shape[1] - 1)]
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's header keeps them."""
         return {
@@ -98,6 +110,7 @@ class RainHead:
             "thresholds_mm_h": list(self.thresholds_mm_h),
             "steepness": self.steepness,
             "scaling": self.scaling.to_dict(),
+            "decisions": [list(leads) for leads in self.decisions],
         }
 
     @classmethod
@@ -113,4 +126,5 @@ class RainHead:
             thresholds_mm_h=tuple(float(value) for value in values["thresholds_mm_h"]),
             steepness=float(values["steepness"]),
             scaling=RainScaling.from_dict(values["scaling"]),
+            decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
         )

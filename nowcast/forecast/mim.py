@@ -81,6 +81,11 @@ class Mim:
         """The frames that the weights were trained to see."""
         return self._loaded.head.history
 
+    @property
+    def thresholds_mm_h(self) -> tuple[float, ...]:
+        """The thresholds that the weights know probabilities of."""
+        return self._loaded.head.thresholds_mm_h
+
     def __call__(self, past: schema.Radar, *, steps: int) -> schema.Forecast:
         """Rain rate, probabilities of exceedance and members for ``steps`` leads.
 
@@ -101,8 +106,11 @@ class Mim:
         }
         coords: dict[str, ArrayLike] = {}
         if chances is not None:
-            coords["threshold"] = self._loaded.head.thresholds_mm_h
+            coords["threshold"] = self.thresholds_mm_h
             extra["probability_of_exceedance"] = (("threshold", *LEAD_DIMS), chances)
+            decided = self._loaded.head.decided(steps=steps)
+            if decided is not None:
+                extra["decision_probability"] = (("threshold", "lead_time"), decided)
         if members is not None:
             coords["realization"] = np.arange(self.members)
             extra["rainfall_rate_member"] = (("realization", *LEAD_DIMS), members)
@@ -146,7 +154,7 @@ class Mim:
         ways = displacements(velocity, steps=steps)
         says_chances = self._says_chances(frames.shape[1:], steps=steps)
         rate = torch.empty((steps, *frames.shape[1:]))
-        count = len(self._loaded.head.thresholds_mm_h) if says_chances else 0
+        count = len(self.thresholds_mm_h) if says_chances else 0
         chances = torch.empty((count, *rate.shape))
         for lead, layers in enumerate(self._layers(frames, velocity, ways=ways)):
             rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
@@ -181,7 +189,7 @@ class Mim:
         )
         return ensemble(
             chances,
-            thresholds_mm_h=self._loaded.head.thresholds_mm_h,
+            thresholds_mm_h=self.thresholds_mm_h,
             noise=noise,
             displacement=ways.cpu(),
             members=self.members,

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mim_core import checkpoint
+from mim_core.model import MIM
+from nowcast.field import schema
+from nowcast.field.errors import MissingFramesError
+from nowcast.forecast.head import RainHead
+from nowcast.forecast.mim import Mim
+from nowcast.ingest.simulated import Storm, low_countries
+from nowcast.learn.decisions import best_cuts, decide
+from nowcast.learn.episodes import episodes_of
+from nowcast.verify.probability import ProbabilityBins, probability_bins
+from nowcast.verify.sums import stack
+
+HEAD = RainHead(thresholds_mm_h=(0.1, 1.0, 30.0))
+
+
+def bins(probability: list[float], happened: list[bool]) -> ProbabilityBins:
+    """One lead and threshold: (1, 1, bin)."""
+    found = probability_bins(probability, np.array(happened))
+    return stack([stack([found])])  # type: ignore[return-value]
+
+
+def test_the_cut_with_the_highest_csi_by_hand() -> None:
+    """Rain at 0.8 and 0.4, none at 0.3: CSI is 2/3 from 0.3 down, 1 from 0.4 down, 1/2 above."""
+    ((cut,),) = best_cuts(bins([0.8, 0.4, 0.3, 0.0], [True, True, False, False]))
+    assert 0.3 < cut <= 0.4
+
+
+def test_calibrated_probabilities_give_the_cut_of_theory() -> None:
+    """It lies at CSI / (1 + CSI)."""
+    generator = np.random.default_rng(0)
+    p = generator.beta(0.3, 0.9, size=400_000)
+    made = bins(p.tolist(), (generator.random(p.size) < p).tolist())
+    ((cut,),) = best_cuts(made)
+    best = float(made.best_csi[0, 0])
+    assert cut == pytest.approx(best / (1 + best), abs=0.03)
+
+
+def test_what_never_happened_takes_the_cut_of_the_lower_threshold() -> None:
+    generator = np.random.default_rng(1)
+    p = generator.random(50_000)
+    seen, unseen = generator.random(p.size) < p, np.zeros(p.size, dtype=bool)
+    both = stack([stack([probability_bins(p, seen), probability_bins(p / 100, unseen)])])
+    low, high = best_cuts(both)  # type: ignore[arg-type]
+    assert high == low
+
+
+def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.safetensors"
+    checkpoint.save(
+        weights,
+        MIM(HEAD.config(hidden=4, layers=2)),
+        metadata={"head": HEAD.to_dict(), "title": "kept"},
+    )
+    radar = Storm(grid=low_countries(64)).radar(start=np.datetime64("2026-06-01", "ns"), frames=12)
+    episodes = list(
+        episodes_of(
+            schema.Frames(radar),
+            name="storm",
+            cadence=np.timedelta64(5, "m"),
+            history=HEAD.history,
+            leads=3,
+        )
+    )
+    heard: list[str] = []
+    head = decide(weights, episodes, every=3, heard=heard.append)
+    assert np.shape(head.decisions) == (3, 3)
+    assert all(0 < cut < 1 for leads in head.decisions for cut in leads)
+    assert len(heard) == len(range(HEAD.history - 1, 11, 3))
+    _, metadata = checkpoint.load(weights)
+    assert metadata["title"] == "kept"
+    assert metadata["decided_on"] == {"events": ["storm"], "forecasts": len(heard)}
+    past = schema.Radar(radar.isel(time=slice(0, 5)))
+    decided = Mim(weights)(past, steps=5)["decision_probability"]
+    assert decided.dims == ("threshold", "lead_time")
+    np.testing.assert_allclose(decided.values[:, :3], head.decisions, atol=1e-6)
+    np.testing.assert_array_equal(decided.values[:, 3:], decided.values[:, [2, 2]])
+    with pytest.raises(MissingFramesError, match="nothing to decide on"):
+        decide(weights, [])
