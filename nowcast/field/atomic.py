@@ -60,25 +60,27 @@ def _publish(beside: Path, path: Path) -> None:
         # The writer, or a folder that went away under it.
         code = errno.ENOENT if not path.parent.exists() else errno.EIO
         raise OSError(code, "nothing was written")
-    _force_to_disk(beside)
+    force_to_disk(beside)
     if beside.is_dir() and path.is_dir():
         _replace_folder(beside, path)
     else:
         beside.replace(path)
-    _force(path.parent)
+    force_name(path.parent)
 
 
-def _force_to_disk(written: Path) -> None:
+def force_to_disk(written: Path) -> None:
+    """Wait until a file, or a folder with all in it, would survive a power cut; raises OSError."""
     if written.is_dir():
         for folder, _, names in os.walk(written):
             for name in names:
-                _force(Path(folder, name))
-            _force(Path(folder))
+                force_name(Path(folder, name))
+            force_name(Path(folder))
     else:
-        _force(written)
+        force_name(written)
 
 
-def _force(path: Path) -> None:
+def force_name(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a power cut; raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

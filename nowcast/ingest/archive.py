@@ -47,6 +47,7 @@ class Archive:
         series: which of several series in the folder; None takes the one with the most frames.
         now: what the clock says (UTC); None asks it.
         cache: decoded frames; ``dataclasses.replace(archive)`` scans anew and keeps them.
+        listed: the frames, where they are known; None looks for them in the folder.
 
     """
 
@@ -55,10 +56,13 @@ class Archive:
     series: str | None = None
     now: np.datetime64 | None = None
     cache: FrameCache = field(default_factory=FrameCache, repr=False, compare=False)
+    listed: Catalogue | None = None
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """Which frames there are; raises MissingFramesError where there is none."""
+        if self.listed is not None:
+            return self.listed
         return Catalogue.scan(self.folder, self.profile, series=self.series, now=self.now)
 
     @property

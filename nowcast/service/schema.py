@@ -64,7 +64,7 @@ VERSION = len(MIGRATIONS)
 
 
 def migrate(connection: sqlite3.Connection, *, path: str) -> None:
-    """Bring the tables to today's version, in one transaction; raises LedgerError for newer ones."""
+    """Bring the tables up to date, in one transaction; raises LedgerError for a newer version."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > VERSION:
         raise LedgerError(
