@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from config import load
 from nowcast.field.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from config.feed import FeedProfile
     from config.recipe import ArchiveSource, Recipe
@@ -88,10 +89,13 @@ def sources() -> Mapping[str, SourceProfile]:
         raise UsageError(str(error)) from error
 
 
-def collector(profile: SourceProfile, into: Path, *, clocks: Clocks | None = None) -> Collector:
-    """What brings a source's files into a folder; the room in it must be held.
+@contextmanager
+def collecting(
+    profile: SourceProfile, into: Path, *, clocks: Clocks | None = None
+) -> Iterator[Collector]:
+    """What brings a source's files into a folder, which no other process may do meanwhile.
 
-    Raises UsageError where the feed or a key is not there, or a library.
+    Raises UsageError where the feed, a key or a library is not there, and BusyError.
     """
     try:
         from nowcast.fetch import collect, download, history, listings, naming, web, wire
@@ -107,33 +111,36 @@ def collector(profile: SourceProfile, into: Path, *, clocks: Clocks | None = Non
     from nowcast.fetch.room import Room
 
     clocks = clocks or Clocks()
-    reader = feed(profile.feed)
+    room, reader, wires = Room(into, profile.name), feed(profile.feed), wire.HttpxWire()
     said = {"pattern": profile.pattern, "time_format": profile.time_format}
-    names = reader.model_copy(update=said) if profile.pattern else reader
-    room = Room(into, profile.name)
     asked = web.Web(
         guard=Guard(profile.hosts, profile.allow_http, profile.allow_private),
-        wire=wire.HttpxWire(),
+        wire=wires,
         pace=Pace(profile.requests_per_minute, clocks=clocks),
         patience=Patience(clocks=clocks),
         clocks=clocks,
     )
-    return collect.Collector(
-        source=profile.name,
-        naming=naming.Naming(remote=names, feed=reader, local=profile.local),
-        listing=listings.listing_of(profile.listing, asked),
-        downloader=download.Downloader(
-            web=asked,
-            folder=room.parts,
-            kind=reader.reader.format,
-            max_bytes=round(profile.max_mebibytes * 2**20),
-            seconds=profile.file_seconds,
-        ),
-        history=history.History(room.history),
-        folder=into,
-        recheck=timedelta(minutes=profile.recheck_minutes),
-        clocks=clocks,
+    listing = listings.listing_of(profile.listing, asked)
+    names = reader.model_copy(update=said) if profile.pattern else reader
+    downloader = download.Downloader(
+        web=asked,
+        folder=room.parts,
+        kind=reader.reader.format,
+        max_bytes=round(profile.max_mebibytes * 2**20),
+        seconds=profile.file_seconds,
     )
+    fetched = history.History(room.history)
+    with room.held(), closing(wires), closing(fetched):
+        yield collect.Collector(
+            source=profile.name,
+            naming=naming.Naming(remote=names, feed=reader, local=profile.local),
+            listing=listing,
+            downloader=downloader,
+            history=fetched,
+            folder=into,
+            recheck=timedelta(minutes=profile.recheck_minutes),
+            clocks=clocks,
+        )
 
 
 def read_recipe(name: str) -> Recipe:

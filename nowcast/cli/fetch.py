@@ -87,13 +87,11 @@ def fetch(
         nowcast fetch --source mrms --into radar
     """
     from nowcast import build
-    from nowcast.fetch.room import Room
 
     profile, back = build.source(source), _age(since)
     signal.signal(signal.SIGTERM, _interrupted)
     problem = None
-    with Room(into, profile.name).held():
-        collector = build.collector(profile, into)
+    with build.collecting(profile, into) as collector:
         from nowcast.fetch.collect import Problem, rounds
 
         events = (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nowcast.field.errors import ProductError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nowcast.fetch.base import Remote
 
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS fetched (
     remote TEXT NOT NULL,       -- as the server calls it
     tag TEXT NOT NULL,          -- the version of it that the listing showed
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS fetched (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS fetched_local ON fetched (local);
 PRAGMA user_version = 1;
+COMMIT;
 """
 
 
@@ -44,7 +47,7 @@ class Known:
 
 @dataclass(frozen=True)
 class History:
-    """The files of one source; one process writes it at a time."""
+    """The files of one source; one process writes it at a time, and closes it in the end."""
 
     path: Path
 
@@ -74,7 +77,7 @@ class History:
     def add(self, remote: Remote, known: Known, *, valid: dt.datetime) -> None:
         """Remember a version."""
         row = (remote.name, remote.tag, known.local, known.path, known.sha256, known.validator)
-        with self._opened() as database, database:
+        with self._opened() as database:
             database.execute(
                 "INSERT OR REPLACE INTO fetched VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*row, valid.isoformat()),
@@ -82,7 +85,7 @@ class History:
 
     def still(self, remote: Remote) -> None:
         """Remember that the newest known version goes by this tag now, too."""
-        with self._opened() as database, database:
+        with self._opened() as database:
             database.execute(
                 "INSERT OR IGNORE INTO fetched SELECT remote, ?, local, path, sha256, validator, "
                 "valid FROM fetched WHERE remote = ? ORDER BY rowid DESC LIMIT 1",
@@ -91,17 +94,30 @@ class History:
 
     def forget(self, before: dt.datetime) -> None:
         """Drop what no listing will be asked about again."""
-        with self._opened() as database, database:
+        with self._opened() as database:
             database.execute("DELETE FROM fetched WHERE valid < ?", (before.isoformat(),))
+
+    def close(self) -> None:
+        """Close the file; asked again, it is opened again."""
+        if "_database" in self.__dict__:
+            self._database.close()
+            del self.__dict__["_database"]
+
+    @cached_property
+    def _database(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, timeout=10)
+        # A log beside the file: one write to the disk for each file fetched, and none is lost.
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+            database.executescript(_SCHEMA)
+        return database
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self.path, timeout=10)) as database:
-                database.execute("PRAGMA synchronous = FULL")
-                if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-                    database.executescript(_SCHEMA)
-                yield database
+            with self._database:
+                yield self._database
         except sqlite3.Error as error:
             raise ProductError(
                 f"{self.path}: the list of fetched files cannot be used: {error}; if it is broken, "

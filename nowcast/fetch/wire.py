@@ -55,10 +55,12 @@ class HttpxWire:
     silence_seconds: float = 20.0
     _pools: dict[str, httpx.HTTPTransport] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
-    def _certificates(self) -> ssl.SSLContext:
+    def __post_init__(self) -> None:
         # httpcore writes the headers of answers to its log, signed URLs of redirects among them.
         logging.getLogger("httpcore").setLevel(logging.INFO)
+
+    @cached_property
+    def _certificates(self) -> ssl.SSLContext:
         return httpx.create_ssl_context()
 
     @contextlib.contextmanager
@@ -102,7 +104,8 @@ class HttpxWire:
     def _pool(self, origin: str) -> httpx.HTTPTransport:
         """The connections of one origin: none may serve another, though the address be the same."""
         if origin not in self._pools:
-            self._pools[origin] = httpx.HTTPTransport(verify=self._certificates, trust_env=False)
+            verify = self._certificates if origin.startswith("https:") else False
+            self._pools[origin] = httpx.HTTPTransport(verify=verify, trust_env=False)
         return self._pools[origin]
 
     def close(self) -> None:
