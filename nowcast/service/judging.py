@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from nowcast.service.rivals import PublishedForecast
+    from nowcast.service.forecasts import PublishedForecast
 
 
 class Observations(Protocol):
     """Where the truth comes from: an ``Archive`` of accepted frames."""
 
-    def observed(
-        self, times: Sequence[np.datetime64] | NDArray[np.datetime64]
-    ) -> xr.DataArray:
+    def observed(self, times: Sequence[np.datetime64] | NDArray[np.datetime64]) -> xr.DataArray:
         """Rain rate (mm h-1), (time, y, x), all NaN where no frame has come."""
         ...
 
@@ -77,9 +75,7 @@ def judge(
 
 
 def _judged(due: DueLead, observed: xr.DataArray, measure: Measure) -> Scored:
-    forecasts = {
-        method: read_forecast(path, lead=due.lead) for method, path in due.files.items()
-    }
+    forecasts = {method: read_forecast(path, lead=due.lead) for method, path in due.files.items()}
     counted = common_pixels(forecasts, observed)
     tallies = {
         method: verify_forecast(

@@ -26,28 +26,9 @@ if TYPE_CHECKING:
     from nowcast.field.schema import Radar
     from nowcast.forecast.base import Nowcaster
     from nowcast.ingest.base import Source
+    from nowcast.service.forecasts import PublishedForecast
 
 _NAMES = "RIVALS.json"
-
-
-@dataclass(frozen=True)
-class PublishedForecast:
-    """A forecast as it was published.
-
-    Attributes:
-        cycle: the name of its folder.
-        issued: the issue time (UTC).
-        version: 1, or more where it was issued again.
-        method: that answered: ``mim``, ``extrapolation``, ``persistence``.
-        path: the NetCDF file.
-
-    """
-
-    cycle: str
-    issued: np.datetime64
-    version: int
-    method: str
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -64,11 +45,6 @@ class Rivals:
     lead_seconds: tuple[int, ...]
     methods: tuple[str, ...]
     problems: Mapping[str, str]
-
-    @property
-    def leads(self) -> tuple[np.timedelta64, ...]:
-        """The leads of the published forecast."""
-        return tuple(np.timedelta64(lead, "s") for lead in self.lead_seconds)
 
 
 def make_rivals(

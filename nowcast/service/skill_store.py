@@ -96,36 +96,22 @@ class SkillStore:
     def add(self, scored: Sequence[Scored]) -> int:
         """Write what is not there yet; how many rows that were."""
         with self._writing() as database:
-            before = database.total_changes
-            for one in scored:
-                layout = _layout_id(database, one.layout)
-                if _is_scored(database, one):
-                    continue
-                database.executemany(
-                    "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (
-                            one.cycle,
-                            seconds(one.issued),
-                            one.version,
-                            int(one.lead / _SECOND),
-                            method,
-                            int(method == one.published),
-                            layout,
-                            sums,
-                        )
-                        for method, sums in sorted(one.sums.items())
-                    ],
-                )
-            return database.total_changes - before
+            fresh = [one for one in scored if not _is_scored(database, one)]
+            rows = [row for one in fresh for row in _rows_of(one, _layout_id(database, one.layout))]
+            database.executemany("INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return len(rows)
 
-    def scored_leads(self, cycle: str) -> frozenset[np.timedelta64]:
-        """Which leads of a published forecast have been scored."""
+    def scored_leads(self, *, since: np.datetime64) -> dict[str, set[int]]:
+        """Which leads (s) of each published forecast have been scored, of those issued since."""
         with self._reading() as database:
             rows = database.execute(
-                "SELECT DISTINCT lead_seconds FROM score WHERE cycle = ?", (cycle,)
+                "SELECT DISTINCT cycle, lead_seconds FROM score WHERE issued >= ?",
+                (seconds(since),),
             ).fetchall()
-        return frozenset(np.timedelta64(lead, "s") for (lead,) in rows)
+        found: dict[str, set[int]] = {}
+        for cycle, lead in rows:
+            found.setdefault(cycle, set()).add(lead)
+        return found
 
     def tallies(self, *, start: np.datetime64, stop: np.datetime64) -> dict[str, list[Tally]]:
         """The tallies of each method, one an issue time, of forecasts issued in (start, stop].
@@ -325,6 +311,13 @@ def _tally(
         lead_minutes=[lead / 60 for lead in leads],
         issued=[f"{stamp}Z"],
     )
+
+
+def _rows_of(one: Scored, layout: int) -> Iterator[tuple[object, ...]]:
+    issued, lead = seconds(one.issued), int(one.lead / _SECOND)
+    for method, sums in sorted(one.sums.items()):
+        published = int(method == one.published)
+        yield one.cycle, issued, one.version, lead, method, published, layout, sums
 
 
 def _layout_id(database: sqlite3.Connection, layout: Layout) -> int:

@@ -115,9 +115,7 @@ class Layout:
             part = numbers[:, begin:end].reshape(len(lead_minutes), *shape)
             pieces.setdefault(name, {})[field] = part
             begin = end
-        made: dict[str, Any] = {
-            name: PIECES[name].of(fields) for name, fields in pieces.items()
-        }
+        made: dict[str, Any] = {name: PIECES[name].of(fields) for name, fields in pieces.items()}
         return Tally(
             method=method,
             lead_minutes=tuple(lead_minutes),
@@ -126,4 +124,3 @@ class Layout:
             issued=tuple(issued),
             **made,
         )
-
