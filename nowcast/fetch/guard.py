@@ -25,6 +25,8 @@ _URL = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 # Reached by ordinary addresses, though they belong to the cloud beneath: Azure's, Alibaba's.
 _METADATA = {ipaddress.ip_address("168.63.129.16"), ipaddress.ip_address("100.100.100.200")}
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+# Of protocols (and of Oracle's metadata); the standard library knows but a part of it.
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 _METADATA_V6 = ipaddress.ip_network("fd00:ec2::/32")
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 _COMPATIBLE = ipaddress.ip_network("::/96")
@@ -145,7 +147,7 @@ def _reason(address: Address, *, allow_private: bool) -> str:
         return "link-local"
     if address.is_multicast or address.is_unspecified or address in _THIS_NETWORK:
         return "no single machine"
-    if address.version == 4 and address.is_reserved:
+    if address.version == 4 and (address.is_reserved or address in _PROTOCOLS):
         return "reserved"
     local = address.version == 6 and address.is_site_local
     mapped = address.version == 6 and address.ipv4_mapped is not None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
 
 import lxml.etree
 import lxml.html
 
 from nowcast.fetch.base import Link, Remote
 from nowcast.fetch.guard import shown
+from nowcast.fetch.links import file_name, joined
 from nowcast.fetch.pages import pages
 from nowcast.field.errors import AnswerError
 
@@ -59,8 +59,8 @@ def _files(body: bytes, url: str) -> Iterator[Remote]:
         raise AnswerError(f"{shown(url)}: not a directory index, but {body[:40]!r}") from error
     folder = url if url.endswith("/") else f"{url}/"
     for link in page.iter("a"):
-        target = urljoin(folder, str(link.get("href", "")).strip())
-        name = unquote(urlsplit(target).path.rpartition("/")[2])
+        target = joined(folder, str(link.get("href", "")))
+        name = file_name(target)
         # Only what lies in this very folder: neither its parent nor a page sorted otherwise.
         if name and target.rpartition("/")[0] == folder[:-1] and "?" not in target:
             beside = _beside(link)

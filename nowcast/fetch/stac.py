@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urljoin, urlsplit
 
 from nowcast.fetch.answers import json_object, objects, size, text
 from nowcast.fetch.base import Link, Remote
 from nowcast.fetch.guard import shown
+from nowcast.fetch.links import file_name, joined
 from nowcast.fetch.pages import pages
 from nowcast.field.errors import AnswerError
 
@@ -59,12 +59,12 @@ class StacListing:
 def _assets(item: dict[str, Any], url: str) -> Iterator[Remote]:
     assets = item.get("assets")
     for asset in objects(list(assets.values()) if isinstance(assets, dict) else None):
-        target = urljoin(url, text(asset.get("href")))
+        target = joined(url, text(asset.get("href")))
         digest = _digest(text(asset.get("file:checksum")) or text(asset.get("checksum:multihash")))
         bytes_ = size(asset.get("file:size"))
         tag = " ".join(filter(None, [digest, text(asset.get("updated")), str(bytes_ or "")]))
         yield Remote(
-            name=unquote(urlsplit(target).path.rpartition("/")[2]),
+            name=file_name(target),
             url=target,
             tag=tag,
             size=bytes_,
@@ -84,5 +84,5 @@ def _next(content: dict[str, Any], url: str) -> str:
     """The URL of the next page; empty on the last one. A page that wants a POST is not followed."""
     for link in objects(content.get("links")):
         if link.get("rel") == "next" and text(link.get("method") or "GET").upper() == "GET":
-            return urljoin(url, text(link.get("href")))
+            return joined(url, text(link.get("href")))
     return ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin
 
 from nowcast.fetch.clocks import Clocks
 from nowcast.fetch.guard import shown
+from nowcast.fetch.links import joined
 from nowcast.fetch.patience import Pace, Patience, retry_after
 from nowcast.field.errors import AddressError, AnswerError, UnavailableError
 
@@ -83,7 +83,7 @@ class Web:
                     self._refuse(answer, place, url)
                     yield answer
                     return
-                url = urljoin(url, answer.headers.get("location", ""))
+                url = joined(url, answer.headers.get("location", ""))
         raise AddressError(f"{shown(link.url)}: more than {MAX_REDIRECTS} redirects")
 
     def _refuse(self, answer: Answer, place: Place, url: str) -> None:

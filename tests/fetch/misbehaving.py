@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 import time
 from collections import defaultdict
@@ -47,7 +48,7 @@ Dynamic = Callable[[Asked], bytes]
 class Server:
     """Paths and what stands there; what was asked; the faults still to come, path by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.files: dict[str, bytes | Dynamic] = {}
         self.types: dict[str, str] = {}
         self.faults: dict[str, list[Fault]] = defaultdict(list)
@@ -57,6 +58,10 @@ class Server:
         handler = type("Handler", (_Handler,), {"site": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
