@@ -36,6 +36,22 @@ def frame(text: str, size: int = 3000) -> bytes:
     return (HDF5 + text.encode() * (size // len(text) + 1))[:size]
 
 
+def profile_of(host: str, listing: dict[str, Any], **changes: Any) -> SourceProfile:
+    """A source on loopback."""
+    said: dict[str, Any] = {
+        "name": "test",
+        "title": "A test",
+        "feed": "knmi",
+        "listing": listing,
+        "hosts": [host],
+        "allow_http": True,
+        "allow_private": True,
+        "local": NAME,
+        "requests_per_minute": 1e6,
+    }
+    return SourceProfile.model_validate(said | changes)
+
+
 @dataclass
 class Offer:
     """Files on a server, and the kind of listing that shows them.
@@ -88,18 +104,7 @@ class Offer:
         }
         listing = listings.get(self.kind, {"kind": "index", "url": f"{self.server.url}/files/"})
         self._serve()
-        said: dict[str, Any] = {
-            "name": "test",
-            "title": "A test",
-            "feed": "knmi",
-            "listing": listing,
-            "hosts": [self.server.host],
-            "allow_http": True,
-            "allow_private": True,
-            "local": NAME,
-            "requests_per_minute": 1e6,
-        }
-        return SourceProfile.model_validate(said | changes)
+        return profile_of(self.server.host, listing, **changes)
 
     def _serve(self) -> None:
         pages: dict[str, Callable[[Asked], bytes]] = {
