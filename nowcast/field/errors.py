@@ -22,6 +22,10 @@
     ├── StoreError                   what the service remembers, in a file that cannot be used
     ├── WeightsError                 a checkpoint that cannot be used
     ├── ProductError                 a product that could not be written
+    ├── ChildError                   work in a process of its own that gave nothing
+    │   ├── ChildTimeoutError        it took longer than it may, and was killed
+    │   ├── ChildDiedError           it crashed, or something killed it
+    │   └── ChildMemoryError         it wanted more memory than it may have
     └── ServiceError                 what keeps the service from going on
         └── LedgerError              a ledger that is broken, busy, full or of a newer version
 
@@ -156,3 +160,30 @@ class ServiceError(NowcastError):
 
 class LedgerError(ServiceError):
     """A ledger that is broken, busy, full or of a newer version."""
+
+
+class ChildError(NowcastError):
+    """Work in a process of its own that gave nothing: it failed in a way that nobody foresaw."""
+
+    exit_code = 70
+
+
+class ChildTimeoutError(ChildError):
+    """Work that took longer than it may; its process was killed."""
+
+
+class ChildDiedError(ChildError):
+    """Work whose process crashed or was killed.
+
+    Attributes:
+        signal: the number of the signal that ended it; None where it ended by itself.
+
+    """
+
+    def __init__(self, message: str, *, signal: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
+class ChildMemoryError(ChildError):
+    """Work that wanted more memory than it may have."""
