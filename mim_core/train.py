@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from mim_core import checkpoint
 from mim_core.batches import Batch, BatchAt
-from mim_core.model import MIM
+from mim_core.recurrent import Recurrent
 from mim_core.settings import FIXED, Hooks, TrainSettings
 
 Loss = Callable[[nn.Module, Batch], Tensor]
@@ -35,7 +35,7 @@ class TrainingError(RuntimeError):
 class Trained:
     """The averaged weights (with validation, the best ones), and how they came about."""
 
-    model: MIM
+    model: Recurrent
     step: int
     best_score: float | None
 
@@ -44,8 +44,8 @@ class Trained:
 class _Run:
     """Everything that changes while training, and what changes it."""
 
-    model: MIM
-    average: MIM
+    model: Recurrent
+    average: Recurrent
     optimiser: torch.optim.Adam
     settings: TrainSettings
     out: Path
@@ -62,7 +62,7 @@ class _Run:
 
 
 def fit(
-    model: MIM,
+    model: Recurrent,
     batch_at: BatchAt,
     *,
     loss: Loss,
@@ -87,7 +87,7 @@ def fit(
         precision=settings.precision,  # type: ignore[arg-type]  # TrainSettings has checked it
     )
     fabric.launch()
-    with _denormals_flushed(), torch.random.fork_rng():
+    with denormals_flushed(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
         network, stepper = fabric.setup(model.train(), optimiser)
@@ -111,12 +111,12 @@ def fit(
             if stopping:
                 break
     fabric.barrier()
-    trained, _ = checkpoint.load(out / "model.safetensors", map_location=fabric.device)
+    trained, _ = checkpoint.load_network(out / "model.safetensors", map_location=fabric.device)
     return Trained(trained.eval(), run.step, run.best_score)
 
 
 @contextmanager
-def _denormals_flushed() -> Iterator[None]:
+def denormals_flushed() -> Iterator[None]:
     """Denormal numbers, which are slow, count as 0 meanwhile.
 
     Threads inherit it, so it must come before the first parallel region; afterwards the caller's
@@ -159,10 +159,18 @@ def _gradient(
         name: _share(values, name=name, rank=fabric.global_rank, count=fabric.world_size)
         for name, values in batch.items()
     }
-    value = loss(network, fabric.to_device(share))
-    mean: Tensor = fabric.all_reduce(value.detach(), reduce_op="mean")  # type: ignore[assignment]
+    count = run.settings.accumulate
+    value = torch.zeros((), device=fabric.device)
+    for part in range(count):
+        some = {
+            name: _share(values, name=name, rank=part, count=count)
+            for name, values in share.items()
+        }
+        of_part = loss(network, fabric.to_device(some)) / count
+        value += of_part.detach()
+        fabric.backward(of_part)
+    mean: Tensor = fabric.all_reduce(value, reduce_op="mean")  # type: ignore[assignment]
     _check_finite(mean.item(), "loss", run)
-    fabric.backward(value)
     norm = fabric.clip_gradients(
         network,
         stepper,
@@ -176,8 +184,8 @@ def _gradient(
 def _share(values: Tensor, *, name: str, rank: int, count: int) -> Tensor:
     if values.shape[0] % count:
         raise ValueError(
-            f"{name}: found {values.shape[0]} sequences, expected a multiple of the {count} "
-            "processes that share them"
+            f"{name}: found {values.shape[0]} sequences, expected a multiple of {count}: the "
+            "processes, or the parts of accumulate, that share them"
         )
     return values[rank::count]
 
@@ -231,6 +239,7 @@ def _store(run: _Run) -> None:
             tensors[f"adam/{name}/{moment}"] = tensor
     header = {
         "config": run.model.config.to_dict(),
+        **checkpoint.kind(run.model),
         "settings": asdict(run.settings),
         "step": run.step,
         "best_score": run.best_score,
@@ -250,9 +259,12 @@ def _restore(run: _Run) -> None:
     settings, step = header.get("settings"), header.get("step")
     if not isinstance(settings, dict) or not isinstance(step, int):
         raise checkpoint.CheckpointError(f"{path}: not the state of a training run")
-    ours = {"config": run.model.config.to_dict(), **asdict(run.settings)}
-    theirs = {"config": header["config"], **settings}
-    for name in ("config", *FIXED):
+    of_network = {"network": None, "config": run.model.config.to_dict()}
+    ours = {**of_network, **checkpoint.kind(run.model), **asdict(run.settings)}
+    # What settings did not say when the state was written had the value that is now the default.
+    theirs = {**asdict(TrainSettings()), **settings, "config": header["config"]}
+    theirs["network"] = header.get("network")
+    for name in ("network", "config", *FIXED):
         if ours[name] != theirs.get(name):
             raise ValueError(
                 f"{path}: {name} found {theirs.get(name)!r}, expected {ours[name]!r} to resume; "

@@ -68,7 +68,7 @@ def _keep_large_blocks() -> None:
         "MALLOC_TRIM_THRESHOLD_": "17179869184",
         "MALLOC_TOP_PAD_": "268435456",
     }
-    heavy = {"run", "hindcast", "train", "demo", "verify"} & set(sys.argv[1:2])
+    heavy = {"run", "hindcast", "train", "demo", "verify", "decide"} & set(sys.argv[1:2])
     if heavy and sys.platform == "linux" and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
         os.execve(
             sys.executable, [sys.executable, "-m", "nowcast", *sys.argv[1:]], os.environ | wanted

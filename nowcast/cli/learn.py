@@ -1,4 +1,4 @@
-"""``nowcast train``."""
+"""``nowcast train`` and ``nowcast decide``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nowcast.cli.common import AsJson, Series, print_json, progress, say
 def add_to(app: typer.Typer) -> None:
     """Join the command to the program."""
     app.command()(train)
+    app.command()(decide)
 
 
 def train(
@@ -41,7 +42,7 @@ def train(
 
     Example:
 
-        nowcast train --feed knmi --archive DATA/radar/knmi --steps 20 --out weights.safetensors
+        nowcast train --feed knmi --archive DATA/radar/knmi --steps 10 --out weights.safetensors
     """
     from nowcast import build
 
@@ -67,3 +68,49 @@ def train(
         print_json({"weights": str(out), **header})
     else:
         typer.echo(str(out))
+
+
+def decide(
+    weights: Annotated[Path, typer.Argument(help="Weights of MIM (.safetensors), written anew.")],
+    feed: Annotated[str | None, typer.Option("--feed", help="The radar feed to decide on.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="Folder of its files, at any depth.")
+    ] = None,
+    series: Series = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe that ships (radar), or a TOML file of your own.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that the archives of a recipe are relative to.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Frames between two forecasts.")] = 6,
+    as_json: AsJson = False,
+) -> None:
+    """Fix from which probability on rain is said, by the highest CSI over the events given.
+
+    The events of a recipe are those it trains on and those it validates on. Judge the weights by
+    others.
+
+    Example:
+
+        nowcast decide weights.safetensors --feed openmrg --archive DATA/radar/openmrg --every 40
+    """
+    from nowcast import build
+    from nowcast.learn.decisions import decide as decide_on
+
+    chosen = build.training_recipe(
+        recipe=recipe, feed_name=feed, archive_folder=archive, series=series
+    )
+    plan = build.plan(chosen, steps=None, seed=None, device="cpu")
+    say("reading the archives")
+    sources = (*chosen.sources, *chosen.validation)
+    episodes = build.episodes(sources, plan=plan, data=data or Path())
+    forecasts = sum(len(episode.issues[::every]) for episode in episodes)
+    with progress("forecasting", forecasts) as advance:
+        head = decide_on(weights, episodes, every=every, heard=advance)
+    if as_json:
+        thresholds = map(str, head.thresholds_mm_h)
+        print_json({"decisions": dict(zip(thresholds, head.decisions, strict=True))})
+        return
+    for threshold, leads in zip(head.thresholds_mm_h, head.decisions, strict=True):
+        typer.echo(f"{threshold:5g} mm/h  {' '.join(f'{cut:.2f}' for cut in leads)}")

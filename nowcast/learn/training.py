@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mim_core.config import MIMConfig
+    from mim_core.recurrent import Recurrent
     from nowcast.forecast.head import RainHead
     from nowcast.learn.episodes import Episode
 
@@ -66,7 +67,8 @@ def train(
     """
     watch = watch or Watch()
     torch.manual_seed(plan.settings.seed)
-    from mim_core.train import fit  # noqa: PLC0415 - Lightning Fabric is an extra
+    # Lightning Fabric is an extra.
+    from mim_core.train import denormals_flushed, fit  # noqa: PLC0415
 
     network = MIM(plan.architecture)
     crops = LagrangianCrops(
@@ -79,9 +81,10 @@ def train(
     patch = plan.architecture.patch
     hooks = Hooks(progress=watch.step)
     if validation:
-        hooks = replace(
-            hooks, validate=_validation(validation, plan=plan), validated=watch.validated
-        )
+        # This starts torch's threads, before ``fit`` does: they must inherit it too.
+        with denormals_flushed():
+            score = _validation(validation, plan=plan)
+        hooks = replace(hooks, validate=score, validated=watch.validated)
     trained = fit(
         network,
         crops.batch_at,
@@ -106,7 +109,7 @@ def train(
     return header
 
 
-def _validation(episodes: Sequence[Episode], *, plan: Plan) -> Callable[[MIM], float]:
+def _validation(episodes: Sequence[Episode], *, plan: Plan) -> Callable[[Recurrent], float]:
     """A score of the network: its absolute error over that of extrapolation, on fixed samples."""
     crops = LagrangianCrops(
         episodes,
@@ -118,7 +121,7 @@ def _validation(episodes: Sequence[Episode], *, plan: Plan) -> Callable[[MIM], f
     batches = [crops.batch_at(step) for step in range(VALIDATION_BATCHES)]
     errors = AbsoluteErrors(plan.head, patch=plan.architecture.patch)
 
-    def score(network: MIM) -> float:
+    def score(network: Recurrent) -> float:
         pairs = [errors(network, batch) for batch in batches]
         return sum(said for said, _ in pairs) / max(sum(kept for _, kept in pairs), 1e-9)
 

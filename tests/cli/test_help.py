@@ -19,7 +19,18 @@ HEAVY = ("torch", "cartopy", "pysteps", "xarray", "matplotlib", "netCDF4", "pand
 
 def examples() -> list[str]:
     """Every ``nowcast ...`` line in the help of the commands, in the order of the commands."""
-    order = ["feeds", "inspect", "run", "hindcast", "verify", "render", "train", "doctor", "demo"]
+    order = [
+        "feeds",
+        "inspect",
+        "run",
+        "hindcast",
+        "verify",
+        "render",
+        "train",
+        "decide",
+        "doctor",
+        "demo",
+    ]
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert sorted(commands) == sorted(order)
     found = []
