@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from config.source import SourceProfile
     from nowcast.fetch.clocks import Clocks
     from nowcast.fetch.collect import Collector
+    from nowcast.fetch.web import Web
     from nowcast.forecast.base import Nowcaster
     from nowcast.ingest.archive import Archive
     from nowcast.learn.episodes import Episode
@@ -89,38 +90,44 @@ def sources() -> Mapping[str, SourceProfile]:
         raise UsageError(str(error)) from error
 
 
-@contextmanager
-def collecting(
-    profile: SourceProfile, into: Path, *, clocks: Clocks | None = None
-) -> Iterator[Collector]:
-    """What brings a source's files into a folder, which no other process may do meanwhile.
-
-    Raises UsageError where the feed, a key or a library is not there, and BusyError.
-    """
+def web(profile: SourceProfile, *, clocks: Clocks | None = None) -> Web:
+    """How the servers of a source are asked; raises UsageError for want of a library."""
     try:
-        from nowcast.fetch import collect, download, history, listings, naming, web, wire
+        from nowcast.fetch import guard, patience, wire
+        from nowcast.fetch.clocks import Clocks
+        from nowcast.fetch.web import Web
     except ModuleNotFoundError as error:
         raise UsageError(
             f"fetching needs {error.name}: pip install 'mim-nowcast[fetch]'"
         ) from error
-    from datetime import timedelta
-
-    from nowcast.fetch.clocks import Clocks
-    from nowcast.fetch.guard import Guard
-    from nowcast.fetch.patience import Pace, Patience
-    from nowcast.fetch.room import Room
-
     clocks = clocks or Clocks()
-    room, reader, wires = Room(into, profile.name), feed(profile.feed), wire.HttpxWire()
-    said = {"pattern": profile.pattern, "time_format": profile.time_format}
-    asked = web.Web(
-        guard=Guard(profile.hosts, profile.allow_http, profile.allow_private),
-        wire=wires,
-        pace=Pace(profile.requests_per_minute, clocks=clocks),
-        patience=Patience(clocks=clocks),
+    return Web(
+        guard=guard.Guard(profile.hosts, profile.allow_http, profile.allow_private),
+        wire=wire.HttpxWire(),
+        pace=patience.Pace(profile.requests_per_minute, clocks=clocks),
+        patience=patience.Patience(clocks=clocks),
         clocks=clocks,
     )
+
+
+@contextmanager
+def collecting(
+    profile: SourceProfile, into: Path, *, asked: Web | None = None
+) -> Iterator[Collector]:
+    """What brings a source's files into a folder, which no other process may do meanwhile.
+
+    ``asked`` stands for the network. Raises UsageError where the feed, a key or a library is not
+    there, and BusyError.
+    """
+    asked = asked or web(profile)
+    from datetime import timedelta
+
+    from nowcast.fetch import collect, download, history, listings, naming
+    from nowcast.fetch.room import Room
+
+    room, reader = Room(into, profile.name), feed(profile.feed)
     listing = listings.listing_of(profile.listing, asked)
+    said = {"pattern": profile.pattern, "time_format": profile.time_format}
     names = reader.model_copy(update=said) if profile.pattern else reader
     downloader = download.Downloader(
         web=asked,
@@ -130,7 +137,7 @@ def collecting(
         seconds=profile.file_seconds,
     )
     fetched = history.History(room.history)
-    with room.held(), closing(wires), closing(fetched):
+    with closing(asked.wire), room.held(), closing(fetched):
         yield collect.Collector(
             source=profile.name,
             naming=naming.Naming(remote=names, feed=reader, local=profile.local),
@@ -139,7 +146,7 @@ def collecting(
             history=fetched,
             folder=into,
             recheck=timedelta(minutes=profile.recheck_minutes),
-            clocks=clocks,
+            clocks=asked.clocks,
         )
 
 

@@ -40,6 +40,10 @@ class Wire(Protocol):
         """GET; raises UnavailableError where the server cannot be reached or breaks off."""
         ...
 
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
 
 @dataclass(frozen=True)
 class HttpxWire:

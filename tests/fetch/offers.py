@@ -17,6 +17,7 @@ from config.source import SourceProfile
 from nowcast import build
 from nowcast.fetch.clocks import Clocks
 from nowcast.fetch.collect import Collector, Fetched, Problem
+from nowcast.fetch.web import Web
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 NAME = "RAD_NL25_RAC_RT_{time:%Y%m%d%H%M}.h5"
@@ -275,10 +276,17 @@ class Start:
     time: Time
     stack: ExitStack = field(default_factory=ExitStack)
 
-    def __call__(self, profile: SourceProfile, folder: Path | None = None) -> Session:
-        self.stack.close()
+    def web(self, profile: SourceProfile) -> Web:
+        """The network, at the time that the test says."""
         clocks = Clocks(lambda: self.time.now, self.time.look, self.time.sleep)
-        collecting = build.collecting(profile, folder or self.folder, clocks=clocks)
+        return build.web(profile, clocks=clocks)
+
+    def __call__(
+        self, profile: SourceProfile, folder: Path | None = None, *, asked: Web | None = None
+    ) -> Session:
+        self.stack.close()
+        asked = asked or self.web(profile)
+        collecting = build.collecting(profile, folder or self.folder, asked=asked)
         return Session(self.stack.enter_context(collecting), self.time)
 
 

@@ -311,6 +311,9 @@ class Recording:
         self.asked.append((place, headers))
         yield self.answers.pop(0)
 
+    def close(self) -> None:
+        pass
+
 
 def test_a_name_that_is_bound_anew_between_two_requests() -> None:
     answers = [Answer(302, {"location": "/next"}, iter(())), Answer(200, {}, iter(()))]
