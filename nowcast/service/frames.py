@@ -79,6 +79,16 @@ class Frames:
         rows = self.ledger.rows(f"{_ACCEPTED} ORDER BY valid_time DESC, revision DESC LIMIT 1")
         return _frame(rows[0]) if rows else None
 
+    def before(self, valid_time: np.datetime64 | None) -> Frame | None:
+        """The accepted frame of the latest time before that; None takes the latest of all."""
+        if valid_time is None:
+            return self.newest()
+        rows = self.ledger.rows(
+            f"{_ACCEPTED} AND valid_time < ? ORDER BY valid_time DESC, revision DESC LIMIT 1",
+            (iso(valid_time),),
+        )
+        return _frame(rows[0]) if rows else None
+
     def between(self, start: np.datetime64, stop: np.datetime64) -> list[Frame]:
         """For each time from ``start`` to ``stop``, both included, its newest accepted frame."""
         rows = self.ledger.rows(
@@ -87,6 +97,15 @@ class Frames:
         )
         latest = {row[0]: _frame(row) for row in rows}
         return list(latest.values())
+
+    def refusal(self, valid_time: np.datetime64) -> str:
+        """Why the last content for a time that was refused was refused; empty where none was."""
+        rows = self.ledger.rows(
+            "SELECT reason FROM frame WHERE status = 'rejected' AND valid_time = ? "
+            "ORDER BY revision DESC LIMIT 1",
+            (iso(valid_time),),
+        )
+        return str(rows[0][0]) if rows else ""
 
     def counts(self) -> dict[str, int]:
         """Frames by status."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from nowcast.field.atomic import force_name, force_to_disk, make_folder, written_beside
-from nowcast.field.errors import ProductError
+from nowcast.field.errors import ProductError, UnsafeFileError
 from nowcast.service import crash
 from nowcast.service.clock import iso
 from nowcast.service.frames import FileState
@@ -50,12 +50,11 @@ class Spool:
     def take(self, path: Path) -> Copy | None:
         """A copy of a file; None where it changed or went while it was copied.
 
-        A file above the limit is not copied: the path of the copy then leads nowhere.
+        Raises UnsafeFileError for a file above the limit, which is not copied.
         """
         try:
             before = state_of(path)
-            if before.bytes > self.limit_bytes:
-                return Copy(self.layout.staging / path.name, "", before.bytes)
+            self._refuse_what_is_too_large(path, before)
             folder = make_folder(self.layout.staging / f"file.{secrets.token_hex(4)}")
         except FileNotFoundError:
             return None
@@ -73,6 +72,11 @@ class Spool:
             return None
         crash.at("frame.copied")
         return Copy(taken, sha256, before.bytes)
+
+    def _refuse_what_is_too_large(self, path: Path, state: FileState) -> None:
+        if state.bytes > self.limit_bytes:
+            size, limit = state.bytes / 2**20, self.limit_bytes / 2**20
+            raise UnsafeFileError(f"{path}: {size:,.0f} MiB, expected at most {limit:,.0f}")
 
     def keep(self, copy: Copy, valid_time: np.datetime64) -> str:
         """Put a copy among the accepted frames; its path there, relative to the service's folder.
@@ -95,8 +99,8 @@ class Spool:
         return kept.relative_to(self.layout.root).as_posix()
 
     def drop(self, copy: Copy) -> None:
-        """Throw a copy away."""
-        if copy.path.exists():
+        """Throw a copy away; one that never was, or that was put in its place, is left."""
+        if self.layout.staging in copy.path.parents:
             remove(copy.path.parent)
 
     def quarantine(self, copy: Copy, *, origin: Path, reason: str, now: np.datetime64) -> Path:
@@ -112,7 +116,7 @@ class Spool:
         with written_beside(aside.with_name(aside.name + REASON)) as beside:
             beside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         try:
-            if copy.path.exists() and not aside.exists():
+            if self.layout.staging in copy.path.parents and copy.path.exists():
                 copy.path.rename(aside)
         except OSError as error:
             raise ProductError(f"{aside}: could not be put aside: {error}") from error
