@@ -88,12 +88,13 @@ class PeepholeLSTM(nn.Module):
 
     MIM-N: x is the difference of the hidden states below, ``hidden`` and ``cell`` its own.
     MIM-S: x is MIM-N's output, ``hidden`` the cell state of the MIM block, ``cell`` its own memory.
+    By itself it is the cell of ConvLSTM (Shi et al., NIPS 2015).
     """
 
-    def __init__(self, config: MIMConfig) -> None:
+    def __init__(self, config: MIMConfig, *, in_channels: int | None = None) -> None:
         super().__init__()
         hidden = config.num_hidden[0]
-        self.input_gates = _gates(config, 4)
+        self.input_gates = _gates(config, 4, in_channels=in_channels)
         self.hidden_gates = _gates(config, 4)
         pixel = config.peepholes == "pixel" and config.frame_size is not None
         grid = config.frame_size if pixel and config.frame_size is not None else (1, 1)

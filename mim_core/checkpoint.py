@@ -19,38 +19,56 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mim_core.baselines import ConvLSTM
 from mim_core.config import MIMConfig
 from mim_core.model import MIM
+from mim_core.recurrent import Recurrent
 
 FORMAT = "mim_core 1"  # key of the header among the metadata of safetensors
+_NETWORKS: Mapping[str, type[Recurrent]] = {"MIM": MIM, "ConvLSTM": ConvLSTM}
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or is not what was written."""
 
 
-def save(path: Path, model: MIM, *, metadata: Mapping[str, object]) -> None:
-    """Write the weights of ``model`` and ``metadata`` (what JSON can hold), whole or not at all."""
-    header = {"config": model.config.to_dict(), "metadata": dict(metadata)}
-    write_tensors(path, model.state_dict(), header=header)
+def save(path: Path, network: Recurrent, *, metadata: Mapping[str, object]) -> None:
+    """Write the weights and ``metadata`` (what JSON can hold), whole or not at all."""
+    header = {"config": network.config.to_dict(), "metadata": dict(metadata), **kind(network)}
+    write_tensors(path, network.state_dict(), header=header)
 
 
 def load(path: Path, *, map_location: str | torch.device = "cpu") -> tuple[MIM, dict[str, object]]:
-    """The network (in training mode, as built) and the metadata that it was saved with.
+    """The MIM (in training mode, as built) and the metadata that it was saved with.
 
     Raises CheckpointError naming the file when it is absent, foreign, cut short, or its checksum
     or its architecture do not fit its tensors.
     """
+    network, metadata = load_network(path, map_location=map_location)
+    if not isinstance(network, MIM):
+        raise CheckpointError(f"{path}: weights of a {type(network).__name__}, expected a MIM")
+    return network, metadata
+
+
+def load_network(
+    path: Path, *, map_location: str | torch.device = "cpu"
+) -> tuple[Recurrent, dict[str, object]]:
+    """As ``load``, whether it is a MIM or a baseline."""
     tensors, header = read_tensors(path)
     try:
         config, metadata = header["config"], header["metadata"]
         if not isinstance(config, dict) or not isinstance(metadata, dict):
             raise TypeError("config and metadata must be objects")
-        model = MIM(MIMConfig.from_dict(config))
-        model.load_state_dict(tensors)
+        network = _NETWORKS[str(header.get("network", "MIM"))](MIMConfig.from_dict(config))
+        network.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the header does not fit the weights: {error}") from error
-    return model.to(map_location), metadata
+    return network.to(map_location), metadata
+
+
+def kind(network: Recurrent) -> dict[str, str]:
+    """What the header says of a network that is no MIM; nothing of a MIM."""
+    return {} if isinstance(network, MIM) else {"network": type(network).__name__}
 
 
 def sha256_of(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mim_core.model import MIM
+from mim_core.recurrent import Recurrent
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 SCHEDULES = ("constant", "cosine")
@@ -18,6 +18,7 @@ FIXED = (
     "warm_up_steps",
     "final_fraction",
     "gradient_clip",
+    "accumulate",
     "precision",
     "ema_decay",
     "seed",
@@ -33,6 +34,7 @@ class TrainSettings:
     warm_up_steps: int = 0  # linear from 0
     final_fraction: float = 0.0
     gradient_clip: float | None = None  # largest norm of the whole gradient
+    accumulate: int = 1  # parts of a batch whose gradients are added before the step
     precision: str = "32-true"
     ema_decay: float = 0.0  # 0: the saved weights are the last ones, not an average
     seed: int = 0
@@ -47,7 +49,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        for name in ("steps", "checkpoint_every", "validate_every", "devices"):
+        for name in ("steps", "checkpoint_every", "validate_every", "devices", "accumulate"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: found {getattr(self, name)}, expected 1 or more")
         if self.patience is not None and self.patience < 1:
@@ -79,7 +81,7 @@ class Hooks:
     """What the caller sees and decides, in process 0; steps are counted in updates made so far."""
 
     progress: Callable[[int, float], None] | None = None  # step and loss, after every update
-    validate: Callable[[MIM], float] | None = None  # a score, lower is better, of the average
+    validate: Callable[[Recurrent], float] | None = None  # a score, lower is better, of the average
     validated: Callable[[int, float], None] | None = None  # step and that score
     stop: Callable[[int], bool] | None = None  # True: write the state and return
 
