@@ -1,0 +1,114 @@
+"""What is on show: the forecasts of a library, the radar beside them, and pictures of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nowcast.field.errors import MissingFramesError
+from nowcast.products.description import utc_now
+from nowcast.web import layers, mercator, shading
+from nowcast.web.library import Library, Listed
+from nowcast.web.observations import Observations
+from nowcast.web.opened import Opened, open_forecast
+from nowcast.web.remembered import Remembered
+
+if TYPE_CHECKING:
+    from nowcast.web.layers import Layer
+
+_PICTURES_BYTES = 256 * 2**20
+_OPEN_FORECASTS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Forecasts and frames as they are looked at.
+
+    Attributes:
+        library: where forecasts come from.
+        seen: the radar frames before and after them.
+        clock: the time (UTC), against which age is told.
+
+    """
+
+    library: Library
+    seen: Observations
+    clock: Callable[[], datetime] = utc_now
+    _open: Remembered[Opened] = field(default_factory=lambda: Remembered(_OPEN_FORECASTS))
+    _pictures: Remembered[bytes] = field(
+        default_factory=lambda: Remembered(_PICTURES_BYTES, size=len)
+    )
+
+    def listed(self) -> list[Listed]:
+        """All forecasts, the newest first."""
+        return self.library.listed()
+
+    def find(self, name: str) -> Listed:
+        """The forecast of that id; raises MissingFramesError where there is none (any more)."""
+        for one in self.listed():
+            if one.id == name:
+                return one
+        raise MissingFramesError(f"no forecast {name}")
+
+    def open(self, name: str) -> Opened:
+        """The forecast of that id, open; raises MissingFramesError and FormatError."""
+        listed = self.find(name)
+        written = listed.path.stat()
+        key = name, written.st_mtime_ns, written.st_ino
+        return self._open.get(key, partial(open_forecast, listed))
+
+    def layers(self, opened: Opened) -> dict[str, Layer]:
+        """What of a forecast can be laid over the map."""
+        return layers.layers_of(opened, self.seen)
+
+    def layer(self, opened: Opened, name: str, time: str) -> Layer:
+        """A layer that can be shown at a time; raises MissingFramesError."""
+        found = self.layers(opened).get(name)
+        if found is None or time not in found.times:
+            raise MissingFramesError(f"{opened.listed.id}: no layer {name} at {time}")
+        return found
+
+    def picture(self, name: str, layer: str, time: str) -> bytes:
+        """A PNG of the whole grid; raises MissingFramesError and FormatError."""
+        opened = self.open(name)
+        return self._painted(opened, layer, time, partial(mercator.picture_raster, opened.grid))
+
+    def tile(self, name: str, layer: str, time: str, *, address: Tile) -> bytes:
+        """A PNG of an XYZ tile; raises MissingFramesError and FormatError."""
+        opened = self.open(name)
+        raster = partial(
+            mercator.tile_raster,
+            opened.grid,
+            zoom=address.zoom,
+            column=address.column,
+            row=address.row,
+            size=address.size,
+        )
+        return self._painted(opened, layer, time, raster, address)
+
+    def _painted(
+        self,
+        opened: Opened,
+        layer: str,
+        time: str,
+        raster: Callable[[], mercator.Raster],
+        address: Tile | None = None,
+    ) -> bytes:
+        def paint() -> bytes:
+            shown = self.layer(opened, layer, time)
+            return shading.png(shown.values(time), shading=shown.shading, raster=raster())
+
+        return self._pictures.get((opened, layer, time, address), paint)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The address of an XYZ tile, and its side in pixels."""
+
+    zoom: int
+    column: int
+    row: int
+    size: int = 256

@@ -1,0 +1,72 @@
+"""What the radar saw: before a forecast was issued, and after, as far as it has come."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nowcast.field import schema
+from nowcast.field.errors import MissingFramesError, SourceError
+from nowcast.products.description import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from nowcast.field.grid import Grid
+    from nowcast.ingest.archive import Archive
+
+_RESCAN_SECONDS = 10.0
+
+
+@dataclass
+class Observations:
+    """The frames of an archive, scanned anew now and then; without an archive, none.
+
+    Attributes:
+        archive: where frames are read from.
+        monotonic: seconds that only grow.
+
+    """
+
+    archive: Archive | None
+    monotonic: Callable[[], float] = time.monotonic
+    _scanned: float = -np.inf
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def between(self, start: np.datetime64, stop: np.datetime64) -> dict[str, np.datetime64]:
+        """The frames from start to stop, both included: time as addresses write it -> time."""
+        with self._lock:
+            self._look()
+            if self.archive is None:
+                return {}
+            try:
+                times = self.archive.times
+            except SourceError:  # none has come yet
+                return {}
+        inside = times[(times >= start) & (times <= stop)]
+        return {stamp(moment): moment for moment in inside}
+
+    def rate(self, moment: np.datetime64, *, grid: Grid) -> NDArray[np.float32]:
+        """Rain rate (mm h-1) seen at a time, (y, x) on ``grid``.
+
+        Raises MissingFramesError where there is no such frame, or it lies on another grid.
+        """
+        with self._lock:
+            if self.archive is None:
+                raise MissingFramesError("no radar frames beside these forecasts")
+            frames = self.archive.frames_between(moment, moment)
+        if not schema.grid_of(frames).same_as(grid):
+            raise MissingFramesError(f"the frame of {stamp(moment)} lies on another grid")
+        return np.asarray(frames["rainfall_rate"].values[0])
+
+    def _look(self) -> None:
+        if self.archive is not None and self.monotonic() - self._scanned > _RESCAN_SECONDS:
+            self.archive = dataclasses.replace(self.archive)  # keeps decoded frames
+            self._scanned = self.monotonic()

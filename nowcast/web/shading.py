@@ -1,0 +1,141 @@
+"""Values as colours: the scales of the page's layers, and PNG pictures painted with them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from nowcast.products.colours import PROBABILITY, RAIN_RATE, ColourScale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nowcast.web.mercator import Raster
+
+# Half transparent, so that they lie well on the light map and on the dark one.
+_HATCH_GROUND, _HATCH_STRIPE, _EDGE = (128, 128, 128, 40), (128, 128, 128, 120), (128, 128, 128, 255)
+_STRIPE_EVERY, _STRIPE_WIDTH = 9, 2
+_UNSEEN, _OUTSIDE = 0, 255
+
+
+@dataclass(frozen=True)
+class Shading:
+    """Colours of a quantity.
+
+    Attributes:
+        name, unit: as a legend says them.
+        bounds: between classes, ascending; a value on a bound belongs to the class above.
+        labels: the bounds as a legend writes them.
+        colours: one ``#rrggbb`` a class, one more than bounds; None where nothing is drawn.
+
+    """
+
+    name: str
+    unit: str
+    bounds: tuple[float, ...]
+    labels: tuple[str, ...]
+    colours: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, scale: ColourScale) -> Shading:
+        """A scale of our maps, which draws nothing below its first level."""
+        return cls(scale.name, scale.unit, scale.levels, scale.labels, (None, *scale.colours))
+
+    def codes(self, values: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+        """0 where unseen (NaN), then 1, 2, ... for the classes, so that larger is more."""
+        found = np.searchsorted(np.asarray(self.bounds, np.float32), values, side="right") + 1
+        return np.where(np.isnan(values), _UNSEEN, found).astype(np.uint8)
+
+    def legend(self) -> dict[str, Any]:
+        """The scale as the page draws it."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "labels": list(self.labels),
+            "colours": list(self.colours),
+        }
+
+
+RATE = Shading.of(RAIN_RATE)
+CHANCE = Shading.of(PROBABILITY)
+AMOUNT = Shading(
+    name="rain since issue",
+    unit="mm",
+    bounds=(0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0, 75.0, 100.0),
+    labels=("0.1", "0.5", "1", "2", "5", "10", "15", "20", "30", "50", "75", "100"),
+    colours=(None, *RAIN_RATE.colours),
+)
+_SIGNED = (-20.0, -10.0, -5.0, -2.0, -0.5, 0.5, 2.0, 5.0, 10.0, 20.0)
+_SIGNED_LABELS = ("−20", "−10", "−5", "−2", "−0.5", "0.5", "2", "5", "10", "20")
+# Brown and teal, orange and purple: pairs that stay apart in every kind of colour vision.
+CHANGE = Shading(
+    name="growth of the rain along its way",
+    unit="mm h⁻¹ per h",
+    bounds=_SIGNED,
+    labels=_SIGNED_LABELS,
+    colours=(
+        *("#3f2503", "#6f4408", "#a76d20", "#cfa256", "#e8d3a2"),
+        None,
+        *("#b4e0d8", "#6bbfb3", "#2a948a", "#05665e", "#00332d"),
+    ),
+)
+MISTAKE = Shading(
+    name="forecast minus radar",
+    unit="mm h⁻¹",
+    bounds=_SIGNED,
+    labels=_SIGNED_LABELS,
+    colours=(
+        *("#5f2c02", "#a34e06", "#dd8017", "#f8b560", "#fbdcae"),
+        None,
+        *("#cfcce5", "#a99fcd", "#7d68ac", "#532d87", "#2a0a4d"),
+    ),
+)
+
+
+def png(values: NDArray[np.floating[Any]], *, shading: Shading, raster: Raster) -> bytes:
+    """A field (y, x) as PNG on ``raster``: classes in colour, unseen hatched, its edge drawn.
+
+    Dry and what lies outside the grid is transparent. The picture has a palette of a few colours,
+    which makes it a tenth of the size of one in full colour.
+    """
+    codes = np.asarray(raster.show(shading.codes(values), outside=_OUTSIDE), dtype=np.uint8)
+    hatch = len(shading.colours) + 1
+    pixels = _hatched(codes, ground=hatch, stripe=hatch + 1)
+    pixels[_edge(codes)] = hatch + 2
+    colours = [(0, 0, 0, 0), *map(_rgba, shading.colours), _HATCH_GROUND, _HATCH_STRIPE, _EDGE]
+    picture = Image.fromarray(pixels)
+    picture.putpalette([part for colour in colours for part in colour[:3]])
+    alpha = bytes(colour[3] for colour in colours).ljust(256, b"\0")
+    written = io.BytesIO()
+    picture.save(written, "PNG", transparency=alpha, compress_level=6)
+    return written.getvalue()
+
+
+def _rgba(colour: str | None) -> tuple[int, int, int, int]:
+    if colour is None:
+        return 0, 0, 0, 0
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue, 255
+
+
+def _hatched(codes: NDArray[np.uint8], *, ground: int, stripe: int) -> NDArray[np.uint8]:
+    """The codes with stripes where nothing was seen."""
+    rows, columns = np.indices(codes.shape, sparse=True)
+    striped = (rows + columns) % _STRIPE_EVERY < _STRIPE_WIDTH
+    hatching = np.where(striped, stripe, ground)
+    return np.where(codes == _UNSEEN, hatching, codes).astype(np.uint8)
+
+
+def _edge(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The pixels just inside the edge of what was seen; the picture's own frame is no edge."""
+    seen = (codes != _UNSEEN) & (codes != _OUTSIDE)
+    edge = np.zeros_like(seen)
+    edge[:-1] |= seen[:-1] & ~seen[1:]
+    edge[1:] |= seen[1:] & ~seen[:-1]
+    edge[:, :-1] |= seen[:, :-1] & ~seen[:, 1:]
+    edge[:, 1:] |= seen[:, 1:] & ~seen[:, :-1]
+    return edge
