@@ -69,11 +69,11 @@ def test_the_checker_would_find_a_fault(suite: CheckSuite, tmp_path: Path) -> No
     with xr.open_dataset(path, decode_cf=False) as good:
         bad = good.load()
     bad["rainfall_rate"].attrs["units"] = "bananas"
-    bad.attrs["featureType"] = "timeserie"
+    bad["lon"].attrs["standard_name"] = "longitud"
     bad.to_netcdf(tmp_path / "bad.nc")
     faults = " ".join(findings(suite, tmp_path / "bad.nc"))
     assert "bananas" in faults
-    assert "timeserie" in faults
+    assert "longitud" in faults
 
 
 def test_cf_xarray_finds_the_series_and_the_places(tmp_path: Path) -> None:
