@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from nowcast.cli import demo, doctor, feeds, fetch, forecast, learn, pictures, scores
+from nowcast.cli import demo, doctor, feeds, fetch, forecast, learn, pictures, points, scores
 from nowcast.field.errors import NowcastError
 
 EPILOGUE = (
     "Exit codes: 0 done, 1 failed, 2 wrong use, 65 unusable data, 66 missing frames, "
-    "69 no method could answer, 73 cannot write, 78 unusable weights, 130 interrupted."
+    "69 no method could answer, 73 cannot write, 75 done by another process already, "
+    "76 not to be fetched, 77 not to be asked, 78 unusable weights, 130 interrupted."
 )
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (feeds, fetch, forecast, scores, pictures, learn, doctor, demo):
+for group in (feeds, fetch, forecast, scores, pictures, points, learn, doctor, demo):
     group.add_to(app)
 
 

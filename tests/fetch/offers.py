@@ -62,6 +62,7 @@ class Offer:
         kind: of listing: apache, nginx, dwd, plain, s3, stac or knmi.
         names: what is offered, and when each was changed.
         page_size: entries a page, where the kind has pages.
+        signature: of URLs that are made for a while.
 
     """
 
@@ -69,6 +70,7 @@ class Offer:
     kind: str
     names: dict[str, dt.datetime] = field(default_factory=dict)
     page_size: int = 1000
+    signature: str = "signed"
     changes: int = 0
 
     def put(self, name: str, body: bytes) -> None:
@@ -219,7 +221,7 @@ class Offer:
 
     def _temporary(self, name: str) -> Callable[[Asked], bytes]:
         def answer(_: Asked) -> bytes:
-            url = f"{self.server.url}/files/{quote(name)}?X-Amz-Signature=signed"
+            url = f"{self.server.url}/files/{quote(name)}?X-Amz-Signature={self.signature}"
             return json.dumps({"temporaryDownloadUrl": url}).encode()
 
         return answer
