@@ -10,6 +10,7 @@
     │   ├── GridMismatchError        a frame on another grid than its sequence
     │   ├── MissingFramesError       the archive has holes where frames are needed
     │   ├── FutureTimeError          a time that has not come yet
+    │   ├── UnfitFrameError          a frame that reads well and cannot be right
     │   └── FetchError               a file or listing that a server did not give
     │       ├── AddressError         an address that may not be asked
     │       ├── UnavailableError     a server that does not answer now: to be tried again
@@ -17,7 +18,8 @@
     ├── SchemaError                  a dataset that breaks the conventions of field.schema
     ├── MethodError                  a nowcasting method that cannot answer
     │   ├── ShortHistoryError        fewer frames than the method needs
-    │   └── NothingObservedError     a history in which no pixel was seen
+    │   ├── NothingObservedError     a history in which no pixel was seen
+    │   └── UnfitForecastError       a forecast that cannot be right
     ├── BusyError                    another process has what only one may have
     ├── StoreError                   what the service remembers, in a file that cannot be used
     ├── WeightsError                 a checkpoint that cannot be used
@@ -75,6 +77,10 @@ class FutureTimeError(SourceError):
     """A time that has not come yet."""
 
 
+class UnfitFrameError(SourceError):
+    """A frame that reads well and cannot be right: repeated, half vanished, out of range."""
+
+
 class FetchError(SourceError):
     """A file or listing that a server did not give."""
 
@@ -126,6 +132,10 @@ class ShortHistoryError(MethodError):
 
 class NothingObservedError(MethodError):
     """A history in which no pixel was seen."""
+
+
+class UnfitForecastError(MethodError):
+    """A forecast that cannot be right: out of range, vanishing, dry while it rains."""
 
 
 class BusyError(NowcastError):
