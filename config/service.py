@@ -13,6 +13,8 @@ from config.load import ConfigError
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Minutes = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Method = Literal["mim", "extrapolation", "persistence", "sprog", "anvil", "steps"]
 
 
@@ -97,6 +99,30 @@ class ForecastTable(_Table):
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
 
 
+class QualityTable(_Table):
+    """From where on a frame or a forecast is not to be trusted.
+
+    The defaults let every frame pass of the archives that the project is tested with.
+
+    Attributes:
+        wet_mm_h, highest_mm_h, clutter_share, unseen_most, unseen_jump, memory_minutes,
+            stuck_cells, header_minutes, raining_share, raining_minutes: see
+            ``nowcast.service.quality.Thresholds``.
+
+    """
+
+    wet_mm_h: Positive = 0.1
+    highest_mm_h: Positive = 300.0
+    clutter_share: Share = 0.01
+    unseen_most: Share = 0.995
+    unseen_jump: Share = 0.3
+    memory_minutes: Minutes = 30.0
+    stuck_cells: Annotated[int, Field(ge=1)] = 50
+    header_minutes: Minutes = 15.0
+    raining_share: Share = 0.01
+    raining_minutes: Minutes = 30.0
+
+
 class ProductsTable(_Table):
     """What is written beside the NetCDF.
 
@@ -149,6 +175,7 @@ class ServiceSettings(_Table):
     service: ServiceTable
     feed: FeedTable
     forecast: ForecastTable = ForecastTable()
+    quality: QualityTable = QualityTable()
     products: ProductsTable = ProductsTable()
     retention: RetentionTable = RetentionTable()
     fetch: tuple[FetchTable, ...] = ()

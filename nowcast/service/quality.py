@@ -8,6 +8,7 @@ with its kind and the reason in words; a gate raises them as one error.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -174,7 +175,7 @@ def _faults_beside(frame: xr.Dataset, before: xr.Dataset, limits: Thresholds) ->
     if wet >= limits.stuck_cells and np.array_equal(rate, earlier, equal_nan=True):
         yield Fault(
             "stuck",
-            f"the same in every cell as the frame of {_iso(before['time'].values)}, {wet} wet "
+            f"the same in every cell as the frame of {_iso(before['time'].values[()])}, {wet} wet "
             "cells among them: the radar or its feed repeats itself",
         )
     unseen, known = np.isnan(rate).mean(), np.isnan(earlier).mean()
@@ -206,7 +207,7 @@ def _vanishing(
 ) -> Iterator[Fault]:
     """Air from outside brings unseen cells little by little; numbers that break, at once."""
     shares = [float(np.isnan(field).mean()) for field in (newest, *rate)]
-    for lead, (before, now) in enumerate(zip(shares, shares[1:], strict=False), start=1):
+    for lead, (before, now) in enumerate(pairwise(shares), start=1):
         if now - before > limits.unseen_jump:
             yield Fault(
                 "unseen",
