@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from nowcast.fetch.clocks import Clocks
     from nowcast.fetch.collect import Collector
     from nowcast.fetch.web import Web
+    from nowcast.field.schema import Radar
     from nowcast.forecast.base import Nowcaster
     from nowcast.ingest.archive import Archive
     from nowcast.learn.episodes import Episode
     from nowcast.learn.training import Plan
     from nowcast.products.base import Product
+    from nowcast.products.points import Points
+    from nowcast.products.timelines import PointSettings
+    from stations.station import Station
 
 LATEST = "latest"
 # The order in which methods stand in for each other where none was asked for by name.
@@ -210,7 +214,7 @@ def _known_methods(options: MethodOptions) -> dict[str, Callable[[], Nowcaster]]
     from nowcast.forecast.shipped import shipped_weights
 
     def mim() -> Nowcaster:
-        weights = options.weights or shipped_weights()
+        weights = (options.weights or shipped_weights()).absolute()
         if not weights.is_file():
             raise WeightsError(f"{weights}: no such file, expected weights of MIM (.safetensors)")
         made = Mim(
@@ -426,3 +430,54 @@ def products(*, maps: bool, cog: bool = False, zarr: bool = False) -> tuple[Prod
 
         chosen.append(RenderMaps())
     return tuple(chosen)
+
+
+def stations(path: Path | None, places: Sequence[str] = ()) -> tuple[Station, ...]:
+    """The stations of a list, and places as LON,LAT; raises SourceError and UsageError."""
+    from nowcast.field.errors import SourceError
+    from stations.errors import StationsError
+    from stations.read import read
+    from stations.station import Station
+
+    try:
+        found = list(read(path)) if path is not None else []
+    except StationsError as error:
+        raise SourceError(str(error)) from error
+    for text in places:
+        try:
+            lon, lat = (float(part) for part in text.split(","))
+            found.append(Station(id=text.replace(" ", ""), lon=lon, lat=lat))
+        except (StationsError, ValueError) as error:
+            raise UsageError(
+                f"--place {text}: expected LON,LAT in degrees, as 5.18,52.10 ({error})"
+            ) from error
+    if not found:
+        raise UsageError("no place to forecast for: give --stations FILE or --place LON,LAT")
+    return tuple(found)
+
+
+def points(
+    stations: Sequence[Station],
+    *,
+    source: Archive | None,
+    settings: PointSettings | None = None,
+    inside_only: bool = False,
+) -> tuple[Points, ...]:
+    """Timelines of places in every form; with a source they begin with the newest frame."""
+    from nowcast.products.points import FORMS, Points
+    from nowcast.products.timelines import PointSettings
+
+    def newest(issued: np.datetime64) -> Radar:
+        assert source is not None
+        return source.read(end=issued, frames=1)
+
+    return tuple(
+        Points(
+            tuple(stations),
+            form=form,
+            settings=settings or PointSettings(),
+            newest=None if source is None else newest,
+            inside_only=inside_only,
+        )
+        for form in FORMS
+    )

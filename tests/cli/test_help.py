@@ -26,6 +26,7 @@ def examples() -> list[str]:
         "hindcast",
         "verify",
         "render",
+        "points",
         "train",
         "decide",
         "doctor",
@@ -48,6 +49,7 @@ def test_every_example_runs(
     Path("times.txt").write_text("2015-05-15T17:20Z\n")
     for example in examples():
         filled = example.replace("DATA", str(shared_data)).replace("TIMES", "times.txt")
+        filled = filled.replace("PLACES", str(shared_data / "stations/locations.csv.gz"))
         result = CliRunner().invoke(app, shlex.split(filled)[1:])
         assert result.exit_code == 0, f"{example}\n{result.output}\n{result.exception!r}"
         assert result.stdout.strip(), f"{example} reports nothing"
