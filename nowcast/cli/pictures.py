@@ -80,9 +80,9 @@ def render(
 
         nowcast render runs/mch/20150515T1720Z.nc --out runs/pictures --leads 2
 
-        nowcast render runs/mch/20150515T1720Z.nc --kind probability --format svg --out runs/chances
+        nowcast render runs/mch/20150515T1720Z.nc --kind probability --thresholds 1,5 --out runs/mch
 
-        nowcast render runs/past --format png,svg --out runs/skill
+        nowcast render runs/past --kind skill --format png,svg --out runs/skill
 
         nowcast render runs/past --kind spectra --feed mch --archive DATA/radar/mch --out runs/skill
     """

@@ -14,7 +14,7 @@ import numpy as np
 
 from nowcast.field.schema import grid_of
 from nowcast.products import style as look
-from nowcast.products.captions import duration, is_simulated, issued_at, method_of, utc
+from nowcast.products.captions import duration, is_simulated, issued_at, method_of, source_line, utc
 from nowcast.products.charts import some_leads
 from nowcast.products.comparison import lead_name
 from nowcast.products.panels import Panel, Words, draw_panels
@@ -32,7 +32,7 @@ _WET_MM_H = 0.1
 _MINUTE = np.timedelta64(1, "m")
 # Of a table of scores: score, threshold in mm/h, and how the view calls it.
 _SCORES = (("mae", None, "MAE, mm/h"), ("csi", 1.0, "CSI, 1 mm/h"), ("brier", 1.0, "Brier, 1 mm/h"))
-_ALIGN = 'style="text-align:right;padding:1px 9px"'
+_ALIGN = 'style="text-align:right;white-space:nowrap;padding:1px 9px"'
 
 
 def forecast_html(
@@ -99,7 +99,7 @@ def _facts(forecast: Forecast) -> str:
         "method": str(attrs["source"]),
         "leads": f"{spans.size}, {duration(spans[0], sign='+')} to {duration(spans[-1], sign='+')}",
         "grid": str(grid_of(forecast)),
-        "data": " ".join(str(attrs[name]) for name in ("institution", "licence") if name in attrs),
+        "data": source_line(attrs).removeprefix("Radar data: "),
     }
     if "probability_of_exceedance" in forecast:
         thresholds = ", ".join(f"{level:.3g}" for level in forecast["threshold"].values)
@@ -120,7 +120,12 @@ def _facts(forecast: Forecast) -> str:
 
 def _by_lead(forecast: Forecast, leads: Sequence[int], scores: pd.DataFrame | None) -> str:
     """A row a lead: the most rain, how much of what can be said is wet, the scores."""
-    names = ["lead", "most rain, mm/h", "wet, %", "unknown, %", *_score_names(forecast, scores)]
+    names = ["lead", "most rain, mm/h", "wet, %", "unknown, %"]
+    caption = ""
+    if scores is not None:
+        names += [name for _, _, name in _SCORES]
+        cycles = scores.loc[scores["method"] == method_of(forecast), "cycles"].max()
+        caption = f"scores: those of {cycles:g} forecasts by {method_of(forecast)}"
     rows = []
     for lead in leads:
         rate = forecast["rainfall_rate"].values[lead]
@@ -136,14 +141,8 @@ def _by_lead(forecast: Forecast, leads: Sequence[int], scores: pd.DataFrame | No
         rows.append("".join(f"<td {_ALIGN}>{escape(word)}</td>" for word in row))
     head = "".join(f"<th {_ALIGN}>{escape(name)}</th>" for name in names)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _score_names(forecast: Forecast, scores: pd.DataFrame | None) -> list[str]:
-    if scores is None:
-        return []
-    cycles = scores.loc[scores["method"] == method_of(forecast), "cycles"].max()
-    return [f"{name} ({cycles} forecasts)" for _, _, name in _SCORES]
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return table + (f"<p>{escape(caption)}</p>" if caption else "")
 
 
 def _scores_of(forecast: Forecast, scores: pd.DataFrame | None, span: np.timedelta64) -> list[str]:
