@@ -12,6 +12,7 @@ from nowcast.cli.common import print_json, progress, say
 
 if TYPE_CHECKING:
     from nowcast.field.schema import Forecast
+    from nowcast.products.base import Product
 
 RUN_METHOD_HELP = (
     "mim, extrapolation, persistence, sprog, anvil or steps, and an error where it cannot answer. "
@@ -41,6 +42,9 @@ def run(
     maps: Annotated[bool, typer.Option(help="Draw a map of every lead.")] = True,
     cog: Annotated[bool, typer.Option(help="Write a cloud-optimised GeoTIFF.")] = False,
     zarr: Annotated[bool, typer.Option(help="Write a Zarr store.")] = False,
+    stations: Annotated[
+        Path | None, typer.Option(help="List of places (CSV, GeoJSON): write their rain too.")
+    ] = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Issue one forecast from an archive: OUT/YYYYmmddTHHMMZ.nc, and its maps beside it.
@@ -63,7 +67,9 @@ def run(
     nowcaster = build.nowcaster(method, options)
     source = build.archive(feed, archive, series=series)
     issued = build.issue_time(at, source)
-    products = build.products(maps=maps, cog=cog, zarr=zarr)
+    products: tuple[Product, ...] = build.products(maps=maps, cog=cog, zarr=zarr)
+    if stations is not None:
+        products += build.points(build.stations(stations), source=source)
     for ignored in source.catalogue.ignored:
         say(f"ignored {ignored}")
     cycle = Cycle(source=source, nowcaster=nowcaster, products=products)
@@ -106,6 +112,11 @@ def hindcast(
     seed: common.Seed = 1,
     series: common.Series = None,
     probabilities: common.Probabilities = True,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that forecast.")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A dask scheduler, tcp://HOST:PORT, whose workers forecast instead."),
+    ] = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Forecast at many past times with several methods, and score them: OUT/METHOD/*.nc.
@@ -117,7 +128,7 @@ def hindcast(
 
         nowcast hindcast --feed mch --archive DATA/radar/mch --issue-times TIMES --out runs/past
     """
-    from nowcast import build
+    from nowcast import build, parallel
     from nowcast.field.errors import MissingFramesError
     from nowcast.hindcast import Hindcast
 
@@ -128,11 +139,12 @@ def hindcast(
     nowcasters = build.methods(names, options)
     times = build.issue_times(issue_times)
     source = build.archive(feed, archive, series=series)
-    work = Hindcast(source=source, nowcasters=nowcasters, steps=leads, out=out)
+    work = Hindcast(source=source, nowcasters=nowcasters, steps=leads, out=out.absolute())
     problems: list[str] = []
     made = 0
-    with progress("forecasting", len(times) * len(names)) as advance:
-        for done in work.run(times):
+    crew = parallel.executor(workers=workers, scheduler=scheduler)
+    with crew as executor, progress("forecasting", len(times) * len(names)) as advance:
+        for done in work.run(times, executor=executor):
             advance(f"{done.method} {done.issued.astype('datetime64[m]')}Z")
             made += done.path is not None
             if done.problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -75,6 +75,10 @@ class Mim:
     seed: int = 1
     name: str = "mim"
     find_motion: Callable[[schema.Radar], Rates] = motion_of
+
+    def __getstate__(self) -> dict[str, object]:
+        """The settings alone: another process reads the weights from their file."""
+        return {setting.name: getattr(self, setting.name) for setting in fields(self)}
 
     @property
     def history(self) -> int:
