@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -178,9 +179,9 @@ class Collector:
         for number in itertools.count(first):
             path = local if number == 1 else f"revision-{number}/{local}"
             target = self.folder / path
-            if not target.exists():
+            if not os.path.lexists(target):
                 break
-            if digests.digest(target, "sha256") == received.sha256:
+            if target.is_file() and digests.digest(target, "sha256") == received.sha256:
                 return path, number  # placed, and not remembered: we were stopped in between
         atomic.make_folder(target.parent)
         with atomic.written_beside(target) as beside:
