@@ -67,11 +67,13 @@ def _cluster(address: str) -> Iterator[Executor]:
             "--scheduler needs dask.distributed: pip install 'mim-nowcast[cluster]'"
         ) from error
     try:
-        client = Client(address, timeout=_SCHEDULER_SECONDS, set_as_default=False)
+        client = Client(  # type: ignore[no-untyped-call]  # typed in part
+            address, timeout=_SCHEDULER_SECONDS, set_as_default=False
+        )
     except (OSError, ValueError, TimeoutError) as error:
         raise UsageError(
             f"--scheduler {address}: no dask scheduler answers there ({error}); "
             "expected an address like tcp://127.0.0.1:8786"
         ) from error
     with client:
-        yield client.get_executor(retries=2)
+        yield client.get_executor(retries=2)  # type: ignore[no-untyped-call]
