@@ -113,7 +113,7 @@ class QualityTable(_Table):
 
     wet_mm_h: Positive = 0.1
     highest_mm_h: Positive = 300.0
-    clutter_share: Share = 0.01
+    clutter_share: Share = 0.001
     unseen_most: Share = 0.995
     unseen_jump: Share = 0.3
     memory_minutes: Minutes = 30.0

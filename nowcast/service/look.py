@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nowcast.field.errors import SourceError
+from nowcast.field.schema import Frames
 from nowcast.ingest import decode
 from nowcast.ingest.series import series_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from config.feed import FeedProfile
-    from nowcast.field.schema import Frames
     from nowcast.service.accepted import Input
-
-    Gate = Callable[[Frames, Frames | None], None]
+    from nowcast.service.quality import Gate
 
 
 class Seen(NamedTuple):
@@ -34,7 +33,7 @@ class Look:
 
     Attributes:
         profile: how they are read.
-        gate: refuses frames that are not fit for use, given those before them; None lets all pass.
+        gate: refuses frames that are not fit for use, given the one before; None lets all pass.
 
     """
 
@@ -46,10 +45,19 @@ class Look:
         reader = decode.reader_of(self.profile)
         frames = reader.read(path, stamp=stamp)
         if self.gate is not None:
-            self.gate(frames, self._read(previous) if previous else None)
+            if stamp is not None:
+                self.gate.check_times(reader.times(path), stamp)
+            self.gate.check_frames(frames, self._before(previous))
         times = tuple(np.datetime64(time, "ns") for time in frames["time"].values)
         return Seen(times, "" if stamp is not None else series_of(path, self.profile) or "")
 
-    def _read(self, frame: Input) -> Frames:
+    def _before(self, frame: Input | None) -> Frames | None:
+        """The frame to hold new ones against; none where its file is gone or damaged by now."""
+        if frame is None:
+            return None
         stamp = frame.valid_time if self.profile.time_format else None
-        return decode.reader_of(self.profile).read(frame.path, stamp=stamp)
+        try:
+            frames = decode.reader_of(self.profile).read(frame.path, stamp=stamp)
+        except SourceError:
+            return None
+        return Frames(frames.isel(time=frames["time"].values == frame.valid_time))

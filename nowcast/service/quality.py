@@ -51,7 +51,7 @@ class Thresholds:
 
     wet_mm_h: float = 0.1
     highest_mm_h: float = 300.0
-    clutter_share: float = 0.01
+    clutter_share: float = 0.001
     unseen_most: float = 0.995
     unseen_jump: float = 0.3
     memory_minutes: float = 30.0
@@ -98,7 +98,7 @@ def frame_faults(
     ``previous`` holds the frame before the first of them last; None where there is none.
     """
     faults: list[Fault] = []
-    before = None if previous is None else previous.isel(time=-1)
+    before = None if previous is None or not previous.sizes["time"] else previous.isel(time=-1)
     for index in range(frames.sizes["time"]):
         frame = frames.isel(time=index)
         faults += _faults_alone(frame, thresholds)
@@ -164,7 +164,7 @@ def _faults_alone(frame: xr.Dataset, limits: Thresholds) -> Iterator[Fault]:
 def _faults_beside(frame: xr.Dataset, before: xr.Dataset, limits: Thresholds) -> Iterator[Fault]:
     rate, earlier = frame["rainfall_rate"].values, before["rainfall_rate"].values
     grid, other = schema.grid_of(frame), schema.grid_of(before)
-    age = abs(frame["time"].values - before["time"].values) / _MINUTE
+    age = float(abs(_time(frame) - _time(before)) / _MINUTE)
     is_recent = age <= limits.memory_minutes
     if not grid.same_as(other):
         if is_recent:
@@ -175,7 +175,7 @@ def _faults_beside(frame: xr.Dataset, before: xr.Dataset, limits: Thresholds) ->
     if wet >= limits.stuck_cells and np.array_equal(rate, earlier, equal_nan=True):
         yield Fault(
             "stuck",
-            f"the same in every cell as the frame of {_iso(before['time'].values[()])}, {wet} wet "
+            f"the same in every cell as the frame of {_iso(_time(before))}, {wet} wet "
             "cells among them: the radar or its feed repeats itself",
         )
     unseen, known = np.isnan(rate).mean(), np.isnan(earlier).mean()
@@ -253,6 +253,11 @@ def _probability_faults(probability: xr.DataArray) -> Iterator[Fault]:
             "probability",
             f"the probability of a higher threshold exceeds that of a lower one by {steepest:g}",
         )
+
+
+def _time(frame: xr.Dataset) -> np.datetime64:
+    time: np.datetime64 = frame["time"].values.astype("datetime64[ns]")[()]
+    return time
 
 
 def _iso(time: np.datetime64) -> str:
