@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nowcast.cli import demo, doctor, feeds, fetch, forecast, learn, pictures, points, scores
+from nowcast.cli import demo, doctor, feeds, fetch, forecast, learn, pictures, points, scores, serve
 from nowcast.field.errors import NowcastError
 
 EPILOGUE = (
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (feeds, fetch, forecast, scores, pictures, points, learn, doctor, demo):
+for group in (feeds, fetch, forecast, scores, pictures, points, learn, doctor, demo, serve):
     group.add_to(app)
 
 

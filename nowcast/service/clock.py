@@ -47,7 +47,7 @@ class SimulatedClock:
 
     def now(self) -> np.datetime64:
         """The simulated time (UTC, ns)."""
-        return self.start.astype("datetime64[ns]") + seconds(self.monotonic())
+        return _nanoseconds(self.start) + seconds(self.monotonic())
 
     def monotonic(self) -> float:
         """Simulated seconds since the start."""
@@ -63,7 +63,7 @@ class ManualClock:
 
     def now(self) -> np.datetime64:
         """The time it was set to (UTC, ns)."""
-        return self.time.astype("datetime64[ns]")
+        return _nanoseconds(self.time)
 
     def monotonic(self) -> float:
         """Seconds that it was advanced by."""
@@ -77,6 +77,11 @@ class ManualClock:
     def step(self, by_seconds: float) -> None:
         """Set the wall clock to another time, as an operator or a time server does."""
         self.time = self.now() + seconds(by_seconds)
+
+
+def _nanoseconds(time: np.datetime64) -> np.datetime64:
+    exact: np.datetime64 = time.astype("datetime64[ns]")
+    return exact
 
 
 def seconds(count: float) -> np.timedelta64:

@@ -22,7 +22,7 @@ from nowcast.service.names import CycleId
 if TYPE_CHECKING:
     import numpy as np
 
-    from nowcast.service.ledger import Ledger, Row
+    from nowcast.service.ledger import Ledger, Row, Value
 
 State = Literal["waiting", "ready", "running", "published", "degraded", "expired", "failed"]
 STATES: tuple[State, ...] = get_args(State)
@@ -92,14 +92,17 @@ class Cycles:
     ) -> None:
         """Change the state; raises LedgerError where that is not a way from where it stands."""
         marks = ", ".join("?" * len(SOURCES[to]))
+        values: tuple[Value, ...] = (
+            *(to, iso(now), rung, inputs, reason, int(to == "running")),
+            iso(cycle.issue_time),
+            cycle.version,
+            *SOURCES[to],
+        )
         changed = self.ledger.change(
             "UPDATE cycle SET state = ?, changed = ?, rung = ?, inputs = ?, reason = ?, "
             "attempt = attempt + ? "
             f"WHERE issue_time = ? AND version = ? AND state IN ({marks})",
-            (
-                *(to, iso(now), rung, inputs, reason, int(to == "running")),
-                *(iso(cycle.issue_time), cycle.version, *SOURCES[to]),
-            ),
+            values,
         )
         if changed != 1:
             found = self.get(cycle)

@@ -136,7 +136,7 @@ class Intake:
         new = [time for time in seen.times if not self.frames.known(time, copy.sha256)]
         if wanted not in series or not new:
             self.spool.drop(copy)
-            left = "left" if wanted not in series else "duplicate"
+            left: Verdict = "left" if wanted not in series else "duplicate"
             self._judge(looked, left, f"series {series!r}, wanted {wanted!r}", moment)
             return ()
         kept = self.spool.keep(copy, seen.times[-1])

@@ -39,6 +39,7 @@ class Metronome:
         tick_seconds: how often.
         stall_seconds: how long no round may be finished before the process ends (exit 70).
         heard: is told of rounds that fail.
+        woken: lets a round begin as soon as can be when it is set, by any thread.
         leave: ends the process; for tests.
 
     """
@@ -47,16 +48,12 @@ class Metronome:
     tick_seconds: float
     stall_seconds: float
     heard: Listener
+    woken: threading.Event = field(default_factory=threading.Event)
     leave: Callable[[int], object] = os._exit
-    _woken: threading.Event = field(default_factory=threading.Event)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _ticking: bool = False
     _finished: float = field(default_factory=time.monotonic)
     _begun: float = field(default_factory=time.monotonic)
-
-    def wake(self) -> None:
-        """Let a round begin as soon as can be; from any thread."""
-        self._woken.set()
 
     def stop(self) -> None:
         """End after the present round; from any thread, and from signal handlers."""
@@ -100,7 +97,7 @@ class Metronome:
         self._ticking = True
         try:
             while not self._stopping.is_set():
-                self._woken.clear()
+                self.woken.clear()
                 self._begun = time.monotonic()
                 try:
                     self.tick()
@@ -110,14 +107,14 @@ class Metronome:
                 else:
                     self._finished = time.monotonic()
                     notify("READY=1\nWATCHDOG=1")
-                if not self._woken.is_set():
+                if not self.woken.is_set():
                     return
         finally:
             self._ticking = False
 
     def _watch(self, scheduler: BlockingScheduler) -> None:
         while not self._stopping.is_set():
-            self._woken.wait(_PULSE_SECONDS)
+            self.woken.wait(_PULSE_SECONDS)
             now = time.monotonic()
             if now - self._finished > self.stall_seconds:
                 reason = f"no tick was finished for {now - self._finished:.0f} s"
@@ -125,7 +122,7 @@ class Metronome:
                 self.leave(STALLED)
                 return
             overdue = now - self._begun > 2 * self.tick_seconds
-            if not self._ticking and (self._woken.is_set() or overdue):
+            if not self._ticking and (self.woken.is_set() or overdue):
                 self._push(scheduler)
             self._stopping.wait(0.02)  # not more often than this
         if scheduler.running:

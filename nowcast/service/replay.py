@@ -93,6 +93,12 @@ class Faults:
             yield Delivery(at + seconds(draw.uniform(60, 1200)), path, "revised")
 
 
+# What feeds are like on a bad week.
+USUAL_FAULTS = Faults(
+    late=0.10, duplicate=0.05, corrupt=0.03, missing=0.02, revised=0.02, partial=0.05
+)
+
+
 @dataclass
 class Feeder:
     """Brings deliveries into a folder when their time has come.
