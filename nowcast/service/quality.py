@@ -256,7 +256,7 @@ def _probability_faults(probability: xr.DataArray) -> Iterator[Fault]:
 
 
 def _time(frame: xr.Dataset) -> np.datetime64:
-    time: np.datetime64 = frame["time"].values.astype("datetime64[ns]")[()]
+    time: np.datetime64 = frame["time"].values.reshape(1)[0]
     return time
 
 
