@@ -357,6 +357,36 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     )
 
 
+def tuned_plan(begun: Plan, *, weights: str) -> Plan:
+    """The plan with the architecture and head of ``weights``, which training begins with.
+
+    ``shipped``, or the path of a checkpoint. A tenth of the learning rate: what the weights know is
+    to be kept. Raises WeightsError.
+    """
+    from dataclasses import replace
+
+    from mim_core import checkpoint
+    from nowcast.forecast.head import RainHead
+    from nowcast.forecast.shipped import shipped_weights
+
+    path = shipped_weights() if weights == "shipped" else Path(weights)
+    try:
+        network, metadata = checkpoint.load(path)
+    except checkpoint.CheckpointError as error:
+        raise WeightsError(str(error)) from error
+    head = metadata.get("head")
+    if not isinstance(head, dict):
+        raise WeightsError(f"{path}: no head in the header, expected weights for rain")
+    slower = replace(begun.settings, learning_rate=begun.settings.learning_rate / 10)
+    return replace(
+        begun,
+        head=RainHead.from_dict(head),
+        architecture=network.config,
+        settings=slower,
+        begin_with=path,
+    )
+
+
 def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> list[Episode]:
     """The sequences of all sources that are long enough; raises SourceError."""
     from nowcast.field.schema import Frames

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mim_core import checkpoint
-from nowcast.field import schema
 from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
+from nowcast.learn.trial import judged
 from nowcast.verify.probability import CUTS
-from nowcast.verify.scoring import verify_forecast
 from nowcast.verify.tally import total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from nowcast.verify.probability import ProbabilityBins
     from nowcast.verify.tally import Tally
 
-# A window this wide (cells), where it rains most, stands for a larger grid.
-WINDOW = 1024
 # With a smaller part of all pixels reaching a threshold, its curve of CSI is noise.
 ENOUGH = 2e-6
 
@@ -51,10 +48,11 @@ def decide(
     A forecast is issued at every ``every``-th time of each episode. Returns the head as written.
     Raises MissingFramesError where no episode is long enough, WeightsError and MethodError.
     """
+    nowcaster = Mim(weights)
     events: dict[str, list[Tally]] = {}
     for episode in episodes:
         for issue in episode.issues[::every]:
-            tally = _judged(weights, episode, issue)
+            tally = judged(nowcaster, episode, issue)
             events.setdefault(episode.name, []).append(tally)
             heard(f"{episode.name}, {tally.issued[0]}")
     if not events:
@@ -86,40 +84,6 @@ def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
         lower = cuts[:, threshold - 1] if threshold else np.full(csi.shape[0], 0.5)
         cuts[:, threshold] = np.where(np.isnan(cuts[:, threshold]), lower, cuts[:, threshold])
     return tuple(tuple(round(float(cut), 3) for cut in column) for column in cuts.T)
-
-
-def _judged(weights: Path, episode: Episode, issue: int) -> Tally:
-    """The sums of one forecast, at the thresholds that the weights speak of."""
-    first, stop = issue + 1 - episode.history, issue + 1 + episode.leads
-    window = _wettest(episode.rate_mm_h[issue])
-    radar = episode.radar.isel(time=slice(first, stop), y=window[0], x=window[1])
-    past = schema.Radar(radar.isel(time=slice(0, episode.history)))
-    nowcaster = Mim(weights)
-    forecast = nowcaster(past, steps=episode.leads)
-    return verify_forecast(
-        forecast,
-        radar["rainfall_rate"],
-        thresholds_mm_h=nowcaster.thresholds_mm_h,
-        scales_cells=(1,),
-    )
-
-
-def _wettest(rate_mm_h: NDArray[np.float32]) -> tuple[slice, slice]:
-    """The window of a grid with the most rain, of the steps of half a window."""
-    height, width = rate_mm_h.shape
-    rain = np.nan_to_num(rate_mm_h)
-    places = [
-        (slice(top, top + WINDOW), slice(left, left + WINDOW))
-        for top in _starts(height)
-        for left in _starts(width)
-    ]
-    return max(places, key=lambda place: float(rain[place].sum()))
-
-
-def _starts(length: int) -> Iterator[int]:
-    last = max(length - WINDOW, 0)
-    yield from range(0, last, WINDOW // 2)
-    yield last
 
 
 def _even(tally: Tally) -> Tally:

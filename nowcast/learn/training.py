@@ -29,7 +29,7 @@ VALIDATION_SEED = 1_000_003
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train: the architecture, the samples, the steps."""
+    """How to train: the architecture, the samples, the steps; and the weights to begin with."""
 
     head: RainHead
     architecture: MIMConfig
@@ -37,6 +37,7 @@ class Plan:
     settings: TrainSettings
     batch_size: int = 4
     leads: int = 12
+    begin_with: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def train(
     from mim_core.train import denormals_flushed, fit  # noqa: PLC0415
 
     network = MIM(plan.architecture)
+    if plan.begin_with is not None:
+        network.load_state_dict(checkpoint.load(plan.begin_with)[0].state_dict())
     crops = LagrangianCrops(
         episodes,
         head=plan.head,
@@ -102,6 +105,7 @@ def train(
             "settings": asdict(plan.settings),
             "episodes": [episode.name for episode in episodes],
             "error_over_extrapolation": trained.best_score,
+            "began_with_sha256": plan.begin_with and checkpoint.sha256_of(plan.begin_with),
         },
         **about,
     }
