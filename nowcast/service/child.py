@@ -49,7 +49,10 @@ _PRELOADED = (
     "nowcast.ingest.readers.cf",
     "nowcast.forecast.mim",
     "nowcast.forecast.extrapolation",
+    "nowcast.forecast.pysteps_loaded",
     "nowcast.products.netcdf",
+    "nowcast.products.reading",
+    "nowcast.verify.scoring",
 )
 # For a child that has answered to end by itself, and for one that was killed to be gone.
 _FAREWELL_SECONDS, _BURIAL_SECONDS = 1.0, 5.0

@@ -1,4 +1,4 @@
-"""The published forecasts that verification looks at."""
+"""What verification looks at: the forecasts that were published, the frames that were accepted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nowcast.field.errors import FormatError
-from nowcast.products.description import stamp
 from nowcast.service import names
 from nowcast.service.manifest import read_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
+
+    from nowcast.service.accepted import Feed, Input
 
 # The rungs of the ladder that are one method: filling a frame in makes no other method of it.
 _METHOD_OF_RUNG = {"mim-infilled": "mim"}
@@ -29,6 +31,7 @@ class PublishedForecast:
         version: 1, or more where it was issued again.
         method: that answered: ``mim``, ``extrapolation``, ``persistence``.
         path: the NetCDF file.
+        inputs: the files that it rests on: valid time -> digest.
 
     """
 
@@ -37,6 +40,15 @@ class PublishedForecast:
     version: int
     method: str
     path: Path
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The frames that are accepted now, and what they are of."""
+
+    inputs: tuple[Input, ...]
+    feed: Feed
 
 
 def published_forecasts(published: Path, *, since: np.datetime64) -> tuple[PublishedForecast, ...]:
@@ -53,7 +65,7 @@ def published_forecasts(published: Path, *, since: np.datetime64) -> tuple[Publi
 def _published(folder: Path, cycle: names.CycleId) -> PublishedForecast | None:
     """The forecast in a folder; None where retention has removed it meanwhile."""
     try:
-        rung = read_manifest(folder).rung
+        manifest = read_manifest(folder)
     except FormatError:
         if folder.is_dir():
             raise
@@ -62,6 +74,7 @@ def _published(folder: Path, cycle: names.CycleId) -> PublishedForecast | None:
         cycle=folder.name,
         issued=cycle.issue_time,
         version=cycle.version,
-        method=_METHOD_OF_RUNG.get(rung, rung),
-        path=folder / f"{stamp(cycle.issue_time)}.nc",
+        method=_METHOD_OF_RUNG.get(manifest.rung, manifest.rung),
+        path=folder / f"{names.CycleId(cycle.issue_time)}.nc",
+        inputs=dict(manifest.inputs),
     )

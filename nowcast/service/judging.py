@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nowcast.field.errors import NowcastError
-from nowcast.products.reading import read_forecast
+from nowcast.service.accepted import archive_of
 from nowcast.service.skill_store import Scored
 from nowcast.verify.packing import Layout
-from nowcast.verify.scoring import SCALES_CELLS, THRESHOLDS_MM_H, common_pixels, verify_forecast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     import xarray as xr
-    from numpy.typing import NDArray
 
-    from nowcast.service.forecasts import PublishedForecast
-
-
-class Observations(Protocol):
-    """Where the truth comes from: an ``Archive`` of accepted frames."""
-
-    def observed(self, times: Sequence[np.datetime64] | NDArray[np.datetime64]) -> xr.DataArray:
-        """Rain rate (mm h-1), (time, y, x), all NaN where no frame has come."""
-        ...
+    from nowcast.service.forecasts import Accepted, PublishedForecast
 
 
 @dataclass(frozen=True)
 class Measure:
     """At which thresholds, and in windows of how many cells, forecasts are scored."""
 
-    thresholds_mm_h: tuple[float, ...] = THRESHOLDS_MM_H
-    scales_cells: tuple[int, ...] = SCALES_CELLS
+    thresholds_mm_h: tuple[float, ...] = (0.1, 0.5, 1.0, 5.0, 10.0)
+    scales_cells: tuple[int, ...] = (9, 17)
 
 
 @dataclass(frozen=True)
@@ -57,14 +47,18 @@ class Judged:
 
 
 def judge(
-    due: Sequence[DueLead], valid: np.datetime64, observations: Observations, measure: Measure
+    due: Sequence[DueLead], valid: np.datetime64, accepted: Accepted, measure: Measure
 ) -> Judged:
-    """Score every forecast for the time ``valid``.
+    """Score every forecast for the time ``valid``; for a child process, whose priority it lowers.
 
     A forecast that cannot be read or compared is named, and the others go on. Raises
     MissingFramesError where the frame is not there after all, and what its reader raises.
     """
-    observed = observations.observed([valid])
+    os.nice(10)
+    archive = archive_of(
+        accepted.inputs, accepted.feed, folder=due[0].published.path.parent, now=valid
+    )
+    observed = archive.observed([valid])
     scored, problems = [], {}
     for one in due:
         try:
@@ -75,6 +69,9 @@ def judge(
 
 
 def _judged(due: DueLead, observed: xr.DataArray, measure: Measure) -> Scored:
+    from nowcast.products.reading import read_forecast  # noqa: PLC0415 - these load xarray
+    from nowcast.verify.scoring import common_pixels, verify_forecast  # noqa: PLC0415
+
     forecasts = {method: read_forecast(path, lead=due.lead) for method, path in due.files.items()}
     counted = common_pixels(forecasts, observed)
     tallies = {

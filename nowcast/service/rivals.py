@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -16,17 +17,17 @@ import numpy as np
 from nowcast.cycle import HISTORY
 from nowcast.field.atomic import make_folder, written_beside
 from nowcast.field.errors import FormatError, NowcastError, SourceError
-from nowcast.products.netcdf import NetCdf
-from nowcast.products.reading import read_forecast
+from nowcast.service.accepted import archive_of
+from nowcast.service.clock import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from nowcast.field.schema import Radar
-    from nowcast.forecast.base import Nowcaster
-    from nowcast.ingest.base import Source
-    from nowcast.service.forecasts import PublishedForecast
+    from nowcast.field.schema import Forecast
+    from nowcast.ingest.archive import Archive
+    from nowcast.service.forecasting import Recipe
+    from nowcast.service.forecasts import Accepted, PublishedForecast
 
 _NAMES = "RIVALS.json"
 
@@ -49,31 +50,43 @@ class Rivals:
 
 def make_rivals(
     published: PublishedForecast,
-    source: Source,
-    nowcasters: Mapping[str, Nowcaster],
+    accepted: Accepted,
+    recipe: Recipe,
+    methods: Sequence[str],
     into: Path,
 ) -> Rivals:
     """Forecast with every method but the published one, and write all of it to ``into``.
 
-    The rivals must rest on the frames that the forecast was made of. Where a frame has come or
-    changed since, there are none, and the problem says so. Raises SourceError for the published
-    file and the frames, ProductError where nothing can be written.
+    The rivals rest on the very files that the forecast was made of. Where one of these has been
+    replaced since, there are none, and the problem says so. For a child process, whose priority it
+    lowers. Raises SourceError for the published file and the frames, ProductError where nothing can
+    be written.
     """
-    truth = read_forecast(published.path)
-    leads = truth["lead_time"].values
-    past = source.read(end=published.issued, frames=HISTORY)
-    others = {name: made for name, made in nowcasters.items() if name != published.method}
-    problems: dict[str, str] = {}
-    if past.attrs.get("input_sha256") != truth.attrs.get("input_sha256"):
-        problems = dict.fromkeys(others, "the frames are not those that the forecast was made of")
-        others = {}
+    from nowcast.products.reading import read_forecast  # noqa: PLC0415 - loads xarray
+
+    os.nice(10)
+    forecast = read_forecast(published.path)
+    leads = forecast["lead_time"].values
+    others = [method for method in methods if method != published.method]
+    used = [
+        one for one in accepted.inputs if published.inputs.get(iso(one.valid_time)) == one.sha256
+    ]
+    lacking = len(published.inputs) - len(used)
+    problems = {
+        method: f"{lacking} of the files that the forecast was made of have been replaced"
+        for method in others
+        if lacking
+    }
     make_folder(into.parent)
     with written_beside(into) as beside:
         make_folder(beside)
-        for method, nowcaster in others.items():
-            problem = _written(nowcaster, past, steps=leads.size, path=beside / f"{method}.nc")
-            if problem:
-                problems[method] = problem
+        if not lacking:
+            archive = archive_of(
+                used, accepted.feed, folder=published.path.parent, now=published.issued
+            )
+            for method in others:
+                problem = _write(method, archive, recipe, like=forecast, folder=beside)
+                problems |= {method: problem} if problem else {}
         rivals = Rivals(
             lead_seconds=tuple(int(lead / np.timedelta64(1, "s")) for lead in leads),
             methods=tuple(method for method in others if method not in problems),
@@ -83,14 +96,17 @@ def make_rivals(
     return rivals
 
 
-def _written(nowcaster: Nowcaster, past: Radar, *, steps: int, path: Path) -> str:
-    """Why there is no forecast; empty where there is."""
+def _write(method: str, archive: Archive, recipe: Recipe, *, like: Forecast, folder: Path) -> str:
+    """Write the forecast of a method, with the leads of another; why there is none, if so."""
+    from nowcast.products.netcdf import NetCdf  # noqa: PLC0415 - loads xarray
+
     try:
-        forecast = nowcaster(past, steps=steps)
+        nowcaster = recipe.nowcaster(method)
+        past = archive.read(end=archive.latest, frames=max(HISTORY, nowcaster.history))
+        made = nowcaster(past, steps=like.sizes["lead_time"])
     except NowcastError as error:
         return str(error)
-    made = NetCdf().write(forecast, into=path.parent)
-    made.replace(path)
+    NetCdf().write(made, into=folder).replace(folder / f"{method}.nc")
     return ""
 
 

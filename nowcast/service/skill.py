@@ -10,7 +10,7 @@ which is done again.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,25 +22,18 @@ from nowcast.service.hooks import Event
 from nowcast.service.judging import DueLead, Measure, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from nowcast.forecast.base import Nowcaster
-    from nowcast.ingest.archive import Archive
-    from nowcast.service.forecasts import PublishedForecast
+    from nowcast.service.forecasting import Recipe
+    from nowcast.service.forecasts import Accepted, PublishedForecast
     from nowcast.service.hooks import Listener
+    from nowcast.service.layout import Layout
     from nowcast.service.rivals import Rivals
+    from nowcast.service.skill_keepers import Keeper
     from nowcast.service.skill_store import SkillStore
 
 _SLACK = np.timedelta64(30, "s")  # a frame's time and a lead's may differ by that much
-
-
-class Keeper(Protocol):
-    """What is made of the sums: tables, a decision."""
-
-    def keep(self, now: np.datetime64) -> bool:
-        """Do one piece of work; whether there was any to do."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -50,14 +43,12 @@ class SkillSettings:
     Attributes:
         measure: thresholds and scales.
         backlog_hours: forecasts that were issued further back are not scored any more.
-        keep_days: how long sums are kept.
         limits: of a child process.
 
     """
 
     measure: Measure = field(default_factory=Measure)
     backlog_hours: float = 24.0
-    keep_days: float = 40.0
     limits: Limits = field(default_factory=lambda: Limits(seconds=180.0))
 
 
@@ -74,22 +65,23 @@ class SkillChore:
     """The closed loop as a chore of the service.
 
     Attributes:
-        published, shadow: the folders of published cycles and of their rivals.
+        layout: where things lie.
         store: where the sums go.
-        archive: gives the frames that are accepted now.
-        nowcasters: the methods to compare, by name. MIM is one of them, so that it is scored while
-            another method is published and can come back.
+        accepted: gives the frames that are accepted now.
+        recipe: makes methods of names.
+        methods: to compare. MIM is one of them, so that it is scored while another method is
+            published and can come back.
         settings: how far to go.
         keepers: work that follows when everything is scored.
         listeners: are told what was scored, and what could not be.
 
     """
 
-    published: Path
-    shadow: Path
+    layout: Layout
     store: SkillStore
-    archive: Callable[[], Archive]
-    nowcasters: Mapping[str, Nowcaster]
+    accepted: Callable[[], Accepted]
+    recipe: Recipe
+    methods: tuple[str, ...] = ("mim", "extrapolation", "persistence")
     settings: SkillSettings = field(default_factory=SkillSettings)
     keepers: tuple[Keeper, ...] = ()
     listeners: tuple[Listener, ...] = ()
@@ -100,6 +92,11 @@ class SkillChore:
     def name(self) -> str:
         """The chore in logs."""
         return "skill"
+
+    @property
+    def shadow(self) -> Path:
+        """The folder of what the other methods would have said."""
+        return self.layout.root / "shadow"
 
     def work(self, now: np.datetime64) -> bool:
         """Do one piece of the loop; whether there was any to do.
@@ -120,7 +117,7 @@ class SkillChore:
         since = now - np.timedelta64(round(self.settings.backlog_hours * 3600), "s")
         scored = self.store.scored_leads(since=since)
         opened = []
-        for one in reversed(published_forecasts(self.published, since=since)):
+        for one in reversed(published_forecasts(self.layout.published, since=since)):
             done = scored.get(one.cycle, set())
             made = rivals.read_rivals(self.shadow / one.cycle)
             if made is not None:
@@ -144,8 +141,9 @@ class SkillChore:
             made = call(
                 rivals.make_rivals,
                 published,
-                self.archive(),
-                self.nowcasters,
+                self.accepted(),
+                self.recipe,
+                self.methods,
                 into,
                 limits=limits,
             )
@@ -159,16 +157,19 @@ class SkillChore:
         """Score all leads that are valid at one time, the newest of those whose frame has come."""
         due: dict[np.datetime64, list[DueLead]] = {}
         for published, made, leads in opened:
-            for lead in leads if made is not None else ():
+            if made is None:
+                continue
+            for lead in leads:
                 if (published.cycle, lead) not in self._given_up:
                     one = self._due(published, made, lead)
                     due.setdefault(published.issued + one.lead, []).append(one)
         if not due:
             return False
-        archive = self.archive()
+        accepted = self.accepted()
+        times = np.array([one.valid_time for one in accepted.inputs], dtype="datetime64[ns]")
         for valid in sorted(due, reverse=True):
-            if (np.abs(archive.times - valid) <= _SLACK).any():
-                self._judge_time(valid, due[valid], archive)
+            if (np.abs(times - valid) <= _SLACK).any():
+                self._judge_time(valid, due[valid], accepted)
                 return True
         return False
 
@@ -178,17 +179,17 @@ class SkillChore:
         span = np.timedelta64(lead, "s")
         return DueLead(published, span, files | {published.method: published.path})
 
-    def _judge_time(self, valid: np.datetime64, due: list[DueLead], archive: Archive) -> None:
+    def _judge_time(self, valid: np.datetime64, due: list[DueLead], accepted: Accepted) -> None:
         limits, measure = self.settings.limits, self.settings.measure
         try:
-            judged = call(judge, due, valid, archive, measure, limits=limits)
+            judged = call(judge, due, valid, accepted, measure, limits=limits)
         except NowcastError as error:
             for one in due:
                 self._give_up(one.published.cycle, _in_seconds(one.lead), str(error))
             return
         self.store.add(judged.scored)
-        for one in judged.scored:
-            self._tell("lead scored", one.cycle, lead_seconds=_in_seconds(one.lead))
+        for scored in judged.scored:
+            self._tell("lead scored", scored.cycle, lead_seconds=_in_seconds(scored.lead))
         for one in due:
             if (reason := judged.problems.get(one.published.cycle)) is not None:
                 self._give_up(one.published.cycle, _in_seconds(one.lead), reason)

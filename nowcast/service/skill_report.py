@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nowcast.field.atomic import make_folder
 from nowcast.field.errors import MissingFramesError
-from nowcast.service.preference import GateSettings, decide
 from nowcast.verify.bootstrap import Resampling
 from nowcast.verify.interval_table import interval_table
-from nowcast.verify.table import reliability_table, write_csv
+from nowcast.verify.table import reliability_table
 from nowcast.verify.tally import total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import pandas as pd
 
@@ -87,76 +84,12 @@ def read_skill(store: SkillStore, *, now: np.datetime64, hours: float = 24.0) ->
 
 def read_day(store: SkillStore, day: np.datetime64) -> SkillReport:
     """The skill of the forecasts issued on a day (UTC); raises StoreError."""
-    return _between(store, *_bounds(day))
+    return _between(store, *bounds(day))
 
 
 def _between(store: SkillStore, start: np.datetime64, stop: np.datetime64) -> SkillReport:
     published = store.published_tallies(start=start, stop=stop)
     return SkillReport(start, stop, {PUBLISHED: published, **store.tallies(start=start, stop=stop)})
-
-
-@dataclass
-class DayTables:
-    """Writes ``skill/YYYY-MM-DD.csv``, and again when more of a day has been scored.
-
-    Attributes:
-        store: where the sums are.
-        folder: of the tables.
-        keep_days: how long sums are kept; tables stay.
-        pause_minutes: between two tables of the day that is running.
-
-    """
-
-    store: SkillStore
-    folder: Path
-    keep_days: float = 40.0
-    pause_minutes: float = 15.0
-    _written: dict[np.datetime64, np.datetime64] = field(default_factory=dict)
-
-    def keep(self, now: np.datetime64) -> bool:
-        """Write the oldest table that is not up to date; whether there was any."""
-        today = now.astype("datetime64[D]")
-        for day in (today - _DAY, today):
-            if self._is_due(day, now):
-                self._write(day, now)
-                return True
-        return False
-
-    def _is_due(self, day: np.datetime64, now: np.datetime64) -> bool:
-        last = self._written.get(day)
-        if last is not None and np.timedelta64(0) <= now - last < _minutes(self.pause_minutes):
-            return False
-        return self._rows(day) != self.store.rows_in_table(str(day))
-
-    def _rows(self, day: np.datetime64) -> int:
-        start, stop = _bounds(day)
-        return self.store.count(start=start, stop=stop)
-
-    def _write(self, day: np.datetime64, now: np.datetime64) -> None:
-        rows = self._rows(day)
-        table = read_day(self.store, day).scores()
-        write_csv(table, make_folder(self.folder) / f"{day}.csv")
-        self.store.table_written(str(day), rows=rows)
-        self.store.prune(before=now - _minutes(self.keep_days * 1440))
-        self._written[day] = now
-
-
-@dataclass
-class SkillGate:
-    """Decides every few minutes which method is preferred."""
-
-    store: SkillStore
-    settings: GateSettings = field(default_factory=GateSettings)
-    pause_minutes: float = 15.0
-    _decided: np.datetime64 | None = None
-
-    def keep(self, now: np.datetime64) -> bool:
-        """Look at the sums, if it is time; no work worth another round."""
-        last = self._decided
-        if last is None or not np.timedelta64(0) <= now - last < _minutes(self.pause_minutes):
-            decide(self.store, now, self.settings)
-            self._decided = now
-        return False
 
 
 def _without_probabilities(tally: Tally) -> Tally:
@@ -166,13 +99,10 @@ def _without_probabilities(tally: Tally) -> Tally:
     return tally.with_pieces(pieces)
 
 
-def _bounds(day: np.datetime64) -> tuple[np.datetime64, np.datetime64]:
+def bounds(day: np.datetime64) -> tuple[np.datetime64, np.datetime64]:
+    """The issue times of a day (UTC) as a window (start, stop]."""
     midnight = day.astype("datetime64[D]").astype("datetime64[s]")
     return midnight - _SECOND, midnight + _DAY - _SECOND
-
-
-def _minutes(count: float) -> np.timedelta64:
-    return np.timedelta64(round(count * 60), "s")
 
 
 def _minute(time: np.datetime64) -> str:

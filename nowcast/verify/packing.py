@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from nowcast.field.errors import FormatError, SchemaError
-from nowcast.verify.tally import PIECES, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from nowcast.verify.tally import Tally
 
 # What every method has: not every one has an ensemble, and SAL takes too long.
 _PACKED = (
@@ -108,6 +109,8 @@ class Layout:
         issued: Sequence[str],
     ) -> Tally:
         """The tally of the numbers (lead, size) of a method; a lead that is all 0 adds nothing."""
+        from nowcast.verify.tally import PIECES, Tally  # noqa: PLC0415 - who stores needs neither
+
         pieces: dict[str, dict[str, NDArray[np.float64]]] = {}
         begin = 0
         for name, field, shape in self.arrays:

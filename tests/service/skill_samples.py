@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from nowcast.field.schema import as_radar, forecast_dataset, frames_dataset
 from nowcast.forecast.head import RainHead
 from nowcast.ingest.simulated import Storm, low_countries
 from nowcast.products.netcdf import NetCdf
+from nowcast.service.accepted import Feed, Input
+from nowcast.service.clock import iso
+from nowcast.service.forecasts import Accepted
 from nowcast.service.layout import Layout
 from nowcast.service.manifest import Manifest
 from nowcast.service.names import CycleId
@@ -33,9 +37,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nowcast.field.schema import Forecast
+    from nowcast.field.schema import Forecast, Radar
     from nowcast.forecast.base import Nowcaster
     from nowcast.ingest.archive import Archive
+    from nowcast.products.base import Product
 
 STEP = np.timedelta64(5, "m")
 NOON = np.datetime64("2026-06-01T12:00", "ns")
@@ -60,6 +65,34 @@ def weights(path: Path, *, drying: bool = False) -> Path:
     return path
 
 
+def accepted(archive: Archive, *, until: np.datetime64 | None = None) -> Accepted:
+    """The frames of an archive as the service keeps them, up to a time."""
+    catalogue = archive.catalogue
+    pairs = zip(catalogue.times, catalogue.entries, strict=True)
+    inputs = tuple(
+        Input(time, hashlib.sha256(entry.path.read_bytes()).hexdigest(), entry.path)
+        for time, entry in pairs
+        if until is None or time <= until
+    )
+    return Accepted(inputs, Feed(archive.profile, catalogue.series, 5.0))
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Makes methods of names."""
+
+    weights: Path | None = None
+
+    def nowcaster(self, method: str) -> Nowcaster:
+        return build.methods([method], build.MethodOptions(weights=self.weights))[method]
+
+    def products(self) -> tuple[Product, ...]:
+        return (NetCdf(),)
+
+    def check(self, forecast: Forecast, past: Radar) -> None:
+        pass
+
+
 def publish(
     layout: Layout,
     archive: Archive,
@@ -77,7 +110,12 @@ def publish(
     made = Cycle(archive, nowcaster, products=(NetCdf(),)).run(
         issued=issued, steps=steps, into=staged
     )
-    attrs = made.forecast.attrs
+    attrs, times = made.forecast.attrs, made.past["time"].values
+    inputs = {
+        iso(one.valid_time): one.sha256
+        for one in accepted(archive).inputs
+        if one.valid_time in times
+    }
     told = dict.fromkeys(("degraded_reason", "model_sha256", "config_sha256", "feed"), "")
     told |= {name: str(attrs.get(name, "")) for name in (*told, "source", "input_sha256")}
     publisher.publish(
@@ -90,7 +128,7 @@ def publish(
             created=f"{issued.astype('datetime64[s]')}Z",
             domain="test",
             rung=nowcaster.name,
-            inputs={},
+            inputs=inputs,
             files=files,
             **told,
         ),

@@ -159,7 +159,7 @@ def test_a_damaged_store_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all, but long enough to be one" * 100)
     with pytest.raises(StoreError, match=r"skill.sqlite: cannot be used: .*move it away"):
         SkillStore(path).add(cycle(0))
-    with pytest.raises(StoreError, match="skill.sqlite"):
+    with pytest.raises(StoreError, match="cannot be used"):
         every(SkillStore(path))
 
 
@@ -188,7 +188,7 @@ def test_damaged_sums_are_named() -> None:
         Layout((0.1,), (3,), ()).pack(_tally(one), 0)
 
 
-def _tally(one: Scored):  # noqa: ANN202 - a helper of one line
+def _tally(one: Scored):
     numbers = one.layout.unpack(one.sums["mim"])[np.newaxis]
     return one.layout.tally(numbers, method="mim", lead_minutes=[5.0], issued=["x"])
 
