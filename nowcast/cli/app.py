@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from nowcast.cli import demo, doctor, feeds, fetch, forecast, learn, pictures, points, scores, serve
+from nowcast.cli import (
+    demo,
+    doctor,
+    feeds,
+    fetch,
+    forecast,
+    gauges,
+    learn,
+    pictures,
+    points,
+    scores,
+    serve,
+)
 from nowcast.field.errors import NowcastError
 
 EPILOGUE = (
@@ -26,7 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (feeds, fetch, forecast, scores, pictures, points, learn, doctor, demo, serve):
+groups = (feeds, fetch, forecast, scores, gauges, pictures, points, learn, doctor, demo, serve)
+for group in groups:
     group.add_to(app)
 
 

@@ -15,6 +15,11 @@ from typer.testing import CliRunner
 from nowcast.cli.app import app
 
 HEAVY = ("torch", "cartopy", "pysteps", "xarray", "matplotlib", "netCDF4", "pandas")
+# What the examples call files that are too long to name.
+NAMES = {
+    "PLACES": "stations/locations.csv.gz",
+    "GAUGES": "radar/openmrg/20150827/openMRG_city_gauges_20150827.nc",
+}
 
 
 def examples() -> list[str]:
@@ -25,6 +30,7 @@ def examples() -> list[str]:
         "run",
         "hindcast",
         "verify",
+        "verify-gauges",
         "render",
         "points",
         "train",
@@ -49,7 +55,8 @@ def test_every_example_runs(
     Path("times.txt").write_text("2015-05-15T17:20Z\n")
     for example in examples():
         filled = example.replace("DATA", str(shared_data)).replace("TIMES", "times.txt")
-        filled = filled.replace("PLACES", str(shared_data / "stations/locations.csv.gz"))
+        for word, name in NAMES.items():
+            filled = filled.replace(word, str(shared_data / name))
         result = CliRunner().invoke(app, shlex.split(filled)[1:])
         assert result.exit_code == 0, f"{example}\n{result.output}\n{result.exception!r}"
         assert result.stdout.strip(), f"{example} reports nothing"
