@@ -29,6 +29,7 @@ from nowcast.service.lock import only_one
 from nowcast.service.look import Look
 from nowcast.service.planning import Planner, span
 from nowcast.service.publish import Publisher
+from nowcast.service.quality import Gate, Thresholds
 from nowcast.service.reconcile import Service
 from nowcast.service.retention import Retention
 from nowcast.service.slow import SlowProducts
@@ -78,6 +79,12 @@ class ServiceRecipe:
 
     def check(self, forecast: Forecast, past: Radar) -> None:
         """Raise MethodError for a forecast that must not be published."""
+        self.gate.check_forecast(forecast, past)
+
+    @property
+    def gate(self) -> Gate:
+        """What refuses frames and forecasts that cannot be right."""
+        return Gate(Thresholds(**self.settings.quality.model_dump()))
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class _Assembly:
             frames=frames,
             arrivals=Arrivals(table.folder, profile, table.settle_seconds, dict(frames.judged())),
             spool=Spool(self.publisher.layout, round(table.file_mib * 2**20)),
-            look=Look(profile),
+            look=Look(profile, ServiceRecipe(self.settings).gate),
             call=self.around.call,
             limits=child.Limits(table.decode_seconds, round(table.decode_gib * _GIB)),
             patience_seconds=table.patience_seconds,
