@@ -132,19 +132,20 @@ def test_sources_are_listed() -> None:
 def test_on_and_on_until_told_to_stop(site: Site) -> None:
     first = site.put(6)
     running = site.running("--json")
+    assert running.stdout is not None
     try:
-        wait_for(lambda: len(files_of(site.into)) == 1)
+        said = [json.loads(running.stdout.readline())]
         second = CliRunner().invoke(app, site.command("--once"), env=site.environment)
         assert type(second.exception).__name__ == "BusyError"
         later = site.put(1)
-        wait_for(lambda: len(files_of(site.into)) == 2)
+        said.append(json.loads(running.stdout.readline()))
     finally:
         running.terminate()
-        output, errors = running.communicate(timeout=20)
+        _, errors = running.communicate(timeout=20)
     assert running.returncode == 0, errors
     assert "fetching stopped" in errors
-    names = [json.loads(line)["name"] for line in output.splitlines()]
-    assert names == [path.rpartition("/")[2] for path in (first, later)]
+    assert [one["name"] for one in said] == [path.rpartition("/")[2] for path in (first, later)]
+    assert len(files_of(site.into)) == 2
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

@@ -352,7 +352,7 @@ def test_three_redirects_and_no_more(server: Server, wire: HttpxWire, hops: int)
     for hop in range(hops):
         target = f"/{hop + 1}" if hop + 1 < hops else "/end"
         server.faults[f"/{hop}"] = [Fault(status=301, headers={"Location": target})]
-    web = Web(Guard((server.host,), allow_http=True, allow_private=True), wire)
+    web = Web(Guard((server.host,), allow_http=True, allow_private=True), wire, Pace(1e6))
     if hops > 3:
         with pytest.raises(AddressError, match="more than 3 redirects"):
             ask(web, f"{server.url}/0")

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import socket
 import subprocess
 import sys
 import time as wall
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from misbehaving import Fault, Server
 from offers import Offer, Start, files_of, frame, named, profile_of, utc
+from pydantic import SecretStr
 
+from nowcast.fetch.base import Listing
 from nowcast.fetch.collect import Fetched, Problem
+from nowcast.fetch.guard import Guard, Place
+from nowcast.fetch.index import IndexListing
+from nowcast.fetch.knmi import KnmiListing
 from nowcast.fetch.pages import pages
+from nowcast.fetch.patience import Pace
+from nowcast.fetch.s3 import S3Listing
+from nowcast.fetch.stac import StacListing
+from nowcast.fetch.web import Web
+from nowcast.fetch.wire import Answer
+from nowcast.field.errors import FetchError
 
 NAME = named("2026-06-01T12:00")
 
@@ -195,6 +210,69 @@ def test_the_folders_that_a_stretch_of_time_needs(
 def test_hours_of_which_none_is_left_out() -> None:
     found = pages(["{time:%d %H}"], since=utc("2026-06-01T22:59"), until=utc("2026-06-02T01:01"))
     assert found == ["02 01", "02 00", "01 23", "01 22"]
+
+
+@dataclass
+class Saying:
+    """A wire on which every answer is the same."""
+
+    body: bytes
+
+    @contextlib.contextmanager
+    def ask(self, _place: Place, _headers: Mapping[str, str]) -> Iterator[Answer]:
+        yield Answer(200, {}, iter([self.body]))
+
+    def close(self) -> None:
+        pass
+
+
+SAMPLES: dict[str, tuple[Callable[[Web], Listing], bytes]] = {
+    "index": (
+        lambda web: IndexListing(web, ("https://radar.example/files/",)),
+        b'<table><tr><td><a href="x_202606011200.h5">x</a></td><td>2026-06-01 12:05</td></tr>'
+        b'</table><pre><a href="../">../</a>\n<a href="y.h5">y</a>01-Jun-2026 12:05  3000</pre>',
+    ),
+    "s3": (
+        lambda web: S3Listing(web, "https://radar.example", ("files/",)),
+        b'<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        b"<Contents><Key>files/x.h5</Key><ETag>&quot;0&quot;</ETag><Size>3000</Size></Contents>"
+        b"</ListBucketResult>",
+    ),
+    "stac": (
+        lambda web: StacListing(web, ("https://radar.example/items",)),
+        b'{"features":[{"assets":{"x":{"href":"x.h5","file:checksum":"1220ab","file:size":3}}}],'
+        b'"links":[{"rel":"next","href":"?page=2"}]}',
+    ),
+    "knmi": (
+        lambda web: KnmiListing(web, "https://radar.example/files", SecretStr("key")),
+        b'{"files":[{"filename":"x.h5","size":3,"lastModified":"2026-06-01T12:00:00+00:00"}],'
+        b'"isTruncated":false,"nextPageToken":"2"}',
+    ),
+}
+# What replaces a piece of a page: of any kind of page, or nothing that anybody would write.
+ODD = (
+    b'< > " { [ null -1 1e999 &x; <!-- ]]> \\u0 https://[ // \xed\xa0\x80 \x00 true {} [] ""'
+).split(b" ")
+SPLICE = st.one_of(st.binary(max_size=12), st.sampled_from(ODD))
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 40), SPLICE), max_size=6))
+def test_a_page_of_any_bytes_gives_files_or_one_kind_of_error(
+    kind: str, splices: list[tuple[int, int, bytes]]
+) -> None:
+    made, page = SAMPLES[kind]
+    for at, length, piece in splices:
+        page = page[:at] + piece + page[at + length :]
+    guard = Guard(("radar.example",), resolve=lambda _host, _port: ["93.184.216.34"])
+    web = Web(guard, Saying(page), Pace(1e9))
+    listing = made(web)
+    with contextlib.suppress(FetchError):
+        for remote in itertools.islice(listing.list(utc("2026-06-01T11:00")), 300):
+            assert isinstance(remote.name, str)
+            assert remote.size is None or remote.size >= 0
+            with contextlib.suppress(FetchError):
+                guard.place(remote.url)
 
 
 @contextlib.contextmanager
