@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 from nowcast import build
 from nowcast.cli.app import app
+from nowcast.cli.fetch import fetch
 from nowcast.fetch.collect import Fetched
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/feeds.md"
@@ -120,6 +122,25 @@ def test_an_age_that_is_none(site: Site, age: str) -> None:
     done = CliRunner().invoke(app, site.command("--once", "--since", age), env=site.environment)
     assert done.exit_code == 2
     assert site.server.asked == []
+
+
+def test_the_examples_of_the_help_run(site: Site, tmp_path: Path) -> None:
+    """With sources of the same names that ask the server of the test."""
+    site.put(1)
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    environment = site.environment | {"NOWCAST_SOURCES": str(sources)}
+    examples = re.findall(r"^ *nowcast (fetch .+)$", fetch.__doc__ or "", re.MULTILINE)
+    assert len(examples) == 2
+    for example in examples:
+        (name,) = re.findall(r"--source (\S+)", example)
+        (sources / f"{name}.toml").write_text(site.profile.read_text())
+        into = str(tmp_path / name)
+        arguments = shlex.split(example.replace("--into radar", f"--into {into}"))
+        once = [] if "--once" in arguments else ["--once"]
+        done = CliRunner().invoke(app, arguments + once, env=environment)
+        assert done.exit_code == 0, done.output
+        assert into in done.stdout
 
 
 def test_sources_are_listed() -> None:
