@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nowcast.cli import (
+    benchmark,
     demo,
     doctor,
     feeds,
@@ -38,7 +39,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-groups = (feeds, fetch, forecast, scores, gauges, pictures, points, learn, doctor, demo, serve)
+groups = (
+    feeds,
+    fetch,
+    forecast,
+    scores,
+    gauges,
+    pictures,
+    points,
+    learn,
+    doctor,
+    demo,
+    serve,
+    benchmark,
+)
 for group in groups:
     group.add_to(app)
 
@@ -82,7 +96,9 @@ def _keep_large_blocks() -> None:
         "MALLOC_TRIM_THRESHOLD_": "17179869184",
         "MALLOC_TOP_PAD_": "268435456",
     }
-    heavy = {"run", "hindcast", "train", "demo", "verify", "decide"} & set(sys.argv[1:2])
+    heavy = {"run", "hindcast", "train", "demo", "verify", "decide", "benchmark"} & set(
+        sys.argv[1:2]
+    )
     if heavy and sys.platform == "linux" and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
         os.execve(
             sys.executable, [sys.executable, "-m", "nowcast", *sys.argv[1:]], os.environ | wanted
