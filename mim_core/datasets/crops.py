@@ -20,7 +20,7 @@ class Crops(Dataset[Mapping[str, Tensor]]):
     """``count`` crops of ``series`` (T, C, H, W); NaN is unseen.
 
     Time and place of each follow from the seed and its number. A place is taken where everything
-    is seen in the first and last frame and at least ``busy_share`` of the pixels of the middle
+    is seen in all frames and at least ``busy_share`` of the pixels of the middle
     frame reach ``busy``: a crop of clear sky teaches and tests nothing. Where none is found in
     200 draws the best one seen is taken. An item holds ``frames`` (length, C, size, size), with 0
     where unseen, and ``mask``, 1 where seen.
@@ -70,7 +70,7 @@ class Crops(Dataset[Mapping[str, Tensor]]):
 
     def _worth(self, crop: Tensor) -> float:
         """1 or more for a crop to take; else how near it comes."""
-        seen = torch.isfinite(crop[[0, -1]]).float().mean().item()
+        seen = torch.isfinite(crop).float().mean().item()
         if seen < 1.0:
             return seen - 1.0
         busy = (crop[self.length // 2] >= self.busy).float().mean().item()

@@ -1,0 +1,1 @@
+"""The tasks of the MIM paper: data, training within a time, scores beside the published ones."""
