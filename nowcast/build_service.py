@@ -29,7 +29,6 @@ from nowcast.service.lock import only_one
 from nowcast.service.look import Look
 from nowcast.service.planning import Planner, span
 from nowcast.service.publish import Publisher
-from nowcast.service.quality import Gate, Thresholds
 from nowcast.service.reconcile import Service
 from nowcast.service.retention import Retention
 from nowcast.service.slow import SlowProducts
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from nowcast.products.base import Product
     from nowcast.service.aside import Call
     from nowcast.service.hooks import AfterTick, Chore, Event, Listener, Preference
+    from nowcast.service.quality import Gate
 
 _GIB = 2**30
 _SLOW_SECONDS = 300.0
@@ -79,9 +79,8 @@ class ServiceRecipe:
 
     def check(self, forecast: Forecast, past: Radar) -> None:
         """Raise MethodError for a forecast that must not be published."""
-        self.gate.check_forecast(forecast, past)
+        self.gate().check_forecast(forecast, past)
 
-    @property
     def gate(self) -> Gate:
         """What refuses frames and forecasts that cannot be right."""
         return Gate(Thresholds(**self.settings.quality.model_dump()))

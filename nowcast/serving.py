@@ -15,6 +15,7 @@ import numpy as np
 from nowcast import build
 from nowcast.build_service import Surroundings, service, surroundings
 from nowcast.cycle import HISTORY
+from nowcast.service import child
 from nowcast.service.clock import Clock, ManualClock, SimulatedClock
 from nowcast.service.cycles import TERMINAL
 from nowcast.service.fetchers import Fetchers, fetch_command
@@ -43,6 +44,7 @@ _FASTEST_TICK_SECONDS = 0.1
 
 def live(settings: ServiceSettings) -> None:
     """Serve until told to stop; raises what ``service`` raises."""
+    _prepare_children(settings)
     woken, around = Event(), surroundings(settings)
     around = replace(around, hand=_threads(woken))
     programs = _fetchers(settings, around)
@@ -56,6 +58,10 @@ def live(settings: ServiceSettings) -> None:
             _run(metronome, watch)
     finally:
         programs.stop()
+
+
+def _prepare_children(settings: ServiceSettings) -> None:
+    child.prepare(lean=set(settings.forecast.methods) == {"persistence"})
 
 
 def _metronome(settings: ServiceSettings, served: Service, woken: Event) -> Metronome:
@@ -138,6 +144,7 @@ class Playing:
 def replay(playing: Playing) -> None:
     """Play until everything has been forecast; raises what ``service`` raises, and SourceError."""
     settings = playing.settings
+    _prepare_children(settings)
     if playing.speed == 0:
         _replay_at_once(playing, settings)
         return
@@ -148,7 +155,7 @@ def replay(playing: Playing) -> None:
     )
     with service(settings, around) as served:
         metronome = _metronome(settings, served, woken)
-        served.after_tick = (*around.after_tick, EndOfReplay(feeder, metronome))
+        served.after_tick = (*around.after_tick, Conductor(clock, feeder, metronome))
         with _stopped_by_signals(metronome):
             metronome.run()
 
@@ -187,14 +194,20 @@ def _run(metronome: Metronome, watch: Watch) -> None:
 
 
 @dataclass(frozen=True)
-class EndOfReplay:
-    """Stops the metronome when every file has come and every cycle has ended."""
+class Conductor:
+    """Holds a replay's clock while work is in hand, and stops when all has been played.
 
+    A replay loses no cycle for being faster than the machine: its time stands while something is
+    read or forecast. It ends when every file has come and every cycle has ended.
+    """
+
+    clock: SimulatedClock
     feeder: Feeder
     metronome: Metronome
 
     def __call__(self, status: Status) -> None:
-        """Look whether that is so."""
+        """Look how things stand."""
+        self.clock.hold(bool(status.busy or status.looking or status.states["ready"]))
         settled = sum(status.states.get(state, 0) for state in TERMINAL)
         open_cycles = sum(status.states.values()) - settled
         if self.feeder.next_at is None and not open_cycles and not status.waiting_files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -36,14 +36,21 @@ class SystemClock:
         return time.monotonic()
 
 
-@dataclass(frozen=True)
+@dataclass
 class SimulatedClock:
-    """A clock that begins at ``start`` when it is made and runs ``speed`` times as fast."""
+    """A clock that begins at ``start`` when it is made and runs ``speed`` times as fast.
+
+    It stands while it is held, so that a replay that is faster than the machine waits for it.
+    """
 
     start: np.datetime64
     speed: float
     real: Callable[[], float] = time.monotonic
-    began: float = field(default_factory=time.monotonic)
+    _passed: float = 0.0
+    _since: float | None = None
+
+    def __post_init__(self) -> None:
+        self._since = self.real()
 
     def now(self) -> np.datetime64:
         """The simulated time (UTC, ns)."""
@@ -51,7 +58,12 @@ class SimulatedClock:
 
     def monotonic(self) -> float:
         """Simulated seconds since the start."""
-        return (self.real() - self.began) * self.speed
+        running = 0.0 if self._since is None else (self.real() - self._since) * self.speed
+        return self._passed + running
+
+    def hold(self, held: bool) -> None:  # noqa: FBT001 - what it says is what is done
+        """Let time stand, or go on."""
+        self._passed, self._since = self.monotonic(), None if held else self.real()
 
 
 @dataclass

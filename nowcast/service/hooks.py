@@ -42,6 +42,7 @@ class Status:
         waiting_files: files that are seen but not yet taken or refused.
         clock_suspect: what makes the wall clock doubtful, empty where nothing does.
         busy: the cycle that is being forecast, empty for none.
+        looking: whether a file is being looked into.
 
     """
 
@@ -57,6 +58,7 @@ class Status:
     waiting_files: int = 0
     clock_suspect: str = ""
     busy: str = ""
+    looking: bool = False
 
 
 Listener = Callable[[Event], None]

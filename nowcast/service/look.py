@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nowcast.field.errors import SourceError
-from nowcast.field.schema import Frames
-from nowcast.ingest import decode
-from nowcast.ingest.series import series_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from config.feed import FeedProfile
+    from nowcast.field.schema import Frames
+    from nowcast.ingest.readers.base import Reader
     from nowcast.service.accepted import Input
     from nowcast.service.quality import Gate
 
@@ -33,31 +33,45 @@ class Look:
 
     Attributes:
         profile: how they are read.
-        gate: refuses frames that are not fit for use, given the one before; None lets all pass.
+        gate: makes what refuses frames that are not fit for use; None lets all pass.
 
     """
 
     profile: FeedProfile
-    gate: Gate | None = None
+    gate: Callable[[], Gate] | None = None
 
     def __call__(self, path: Path, stamp: np.datetime64 | None, previous: Input | None) -> Seen:
         """Read a file of which the name says ``stamp``; raises SourceError for what is unfit."""
-        reader = decode.reader_of(self.profile)
+        reader = self._reader()
         frames = reader.read(path, stamp=stamp)
         if self.gate is not None:
+            gate = self.gate()
             if stamp is not None:
-                self.gate.check_times(reader.times(path), stamp)
-            self.gate.check_frames(frames, self._before(previous))
+                gate.check_times(reader.times(path), stamp)
+            gate.check_frames(frames, self._before(previous))
         times = tuple(np.datetime64(time, "ns") for time in frames["time"].values)
-        return Seen(times, "" if stamp is not None else series_of(path, self.profile) or "")
+        return Seen(times, "" if stamp is not None else self._series(path))
+
+    # Imported in the child: the service itself reads no fields.
+    def _reader(self) -> Reader:
+        from nowcast.ingest import decode  # noqa: PLC0415
+
+        return decode.reader_of(self.profile)
+
+    def _series(self, path: Path) -> str:
+        from nowcast.ingest.series import series_of  # noqa: PLC0415
+
+        return series_of(path, self.profile) or ""
 
     def _before(self, frame: Input | None) -> Frames | None:
         """The frame to hold new ones against; none where its file is gone or damaged by now."""
+        from nowcast.field.schema import as_frames  # noqa: PLC0415
+
         if frame is None:
             return None
         stamp = frame.valid_time if self.profile.time_format else None
         try:
-            frames = decode.reader_of(self.profile).read(frame.path, stamp=stamp)
+            frames = self._reader().read(frame.path, stamp=stamp)
         except SourceError:
             return None
-        return Frames(frames.isel(time=frames["time"].values == frame.valid_time))
+        return as_frames(frames.isel(time=frames["time"].values == frame.valid_time))

@@ -154,4 +154,5 @@ class Service:
             waiting_files=self._waiting,
             clock_suspect=self.steady.suspect,
             busy=self.desk.busy,
+            looking=not self.looking.is_free,
         )
