@@ -1,4 +1,4 @@
-"""``xr.open_dataset(path, engine="nowcast")``: radar, weather and traffic under one convention."""
+"""``xr.open_dataset(path, engine="nowcast")``: radar, gauges, weather and traffic alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class NowcastBackend(BackendEntrypoint):
     """Opens what the project reads, each format as ``nowcast run`` sees it.
 
     Radar becomes ``rainfall_rate`` (time, y, x) in mm h-1 with NaN for unseen and 0 for dry;
-    weather and traffic become their fields under the same dimensions. All in memory.
+    weather and traffic become their fields under the same dimensions, gauges their amounts in mm
+    (station, time). All in memory.
     """
 
     description: ClassVar[str] = "Radar, gridded weather and gridded traffic, by mim-nowcast"
@@ -60,11 +61,12 @@ class NowcastBackend(BackendEntrypoint):
 
 
 def open_any(path: Path, *, feed: str | None = None) -> xr.Dataset:
-    """Radar frames where the path holds some, else traffic, other ODIM, or weather."""
+    """Radar frames where the path holds some, else gauges, traffic, other ODIM, or weather."""
     from config import load  # noqa: PLC0415
     from nowcast.field.errors import FormatError, MissingFramesError, UsageError  # noqa: PLC0415
     from nowcast.ingest import (  # noqa: PLC0415
         decode,
+        gauges,
         gridded_traffic,
         gridded_weather,
         odim_other,
@@ -83,6 +85,7 @@ def open_any(path: Path, *, feed: str | None = None) -> xr.Dataset:
         return decode.open_frames(path, profiles=profiles)
     except FormatError:
         for matches, opened in (
+            (gauges.matches, gauges.read_gauges),
             (gridded_traffic.matches, gridded_traffic.open_traffic),
             (odim_other.matches, odim_other.open_other),
             (gridded_weather.matches, gridded_weather.open_weather),
