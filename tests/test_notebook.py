@@ -15,11 +15,9 @@ import pytest
 import xarray as xr
 
 import nowcast.notebook
-from nowcast import build
-from nowcast.cycle import Cycle
-from nowcast.demonstration import SimulatedArchive, write_archive
 from nowcast.field.errors import SchemaError, UsageError
 from nowcast.field.grid import Grid
+from nowcast.field.schema import Radar, as_radar
 from nowcast.forecast.persistence import Persistence
 from nowcast.ingest.simulated import Storm, low_countries
 from nowcast.products.map_data import MapData
@@ -40,19 +38,20 @@ def _without_geography(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedArchive:
+def radar() -> Radar:
+    """A simulated storm of eight frames."""
     storm = Storm(grid=low_countries(48), motion_m_s=(12.0, 6.0), radar_range_km=40)
-    return write_archive(tmp_path_factory.mktemp("archive"), storm=storm)
+    frames = storm.radar(start=np.datetime64("2026-06-01T12:00"), frames=8)
+    return as_radar(frames.assign_attrs(simulated="true"))
 
 
 @pytest.fixture(scope="module")
-def written(simulated: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A forecast as ``nowcast run`` writes it."""
-    source = build.archive("odim", simulated.folder)
-    cycle = Cycle(source, Persistence(), products=(NetCdf(),))
+def written(radar: Radar, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A forecast as ``nowcast run`` writes it, issued after four of the frames."""
     into = tmp_path_factory.mktemp("forecasts") / "persistence"
     into.mkdir()
-    return cycle.run(issued=simulated.issue_times[0], steps=4, into=into).written[0]
+    past = as_radar(radar.isel(time=slice(4)))
+    return NetCdf().write(Persistence()(past, steps=4), into=into)
 
 
 class Text(HTMLParser):
@@ -78,13 +77,11 @@ class Text(HTMLParser):
         self.words.append(data)
 
 
-def test_a_file_opened_with_xarray_tells_who_made_it(
-    written: Path, simulated: SimulatedArchive
-) -> None:
+def test_a_file_opened_with_xarray_tells_who_made_it(written: Path) -> None:
     with xr.open_dataset(written) as dataset:
         said = dataset.nowcast
         assert said.method == "persistence"
-        assert said.issued == simulated.issue_times[0]
+        assert said.issued == np.datetime64("2026-06-01T12:15")
         assert said.lead_minutes == [5.0, 10.0, 15.0, 20.0]
         assert said.degraded_reason == ""
         assert said.grid.shape == (48, 48)
@@ -101,7 +98,7 @@ def test_the_view_shows_maps_and_facts_and_asks_nobody(written: Path) -> None:
     (picture,) = seen.pictures
     assert picture.startswith("data:image/png;base64,iVBORw0KGgo")
     text = " ".join(seen.words)
-    assert "Rain rate by persistence, issued Mon 01 Jun 2026 12:25 UTC" in text
+    assert "Rain rate by persistence, issued Mon 01 Jun 2026 12:15 UTC" in text
     assert "SIMULATED STORM, not an observation" in text
     assert "4, +5 min to +20 min" in text
     assert "MAE" not in text
@@ -203,15 +200,14 @@ def test_maps_of_leads_and_of_probabilities() -> None:
         made.nowcast.plot(7)
 
 
-def test_scores_against_what_came(written: Path, simulated: SimulatedArchive) -> None:
-    source = build.archive("odim", simulated.folder)
+def test_scores_against_what_came(written: Path, radar: Radar) -> None:
+    observed = radar["rainfall_rate"]
     with xr.open_dataset(written) as dataset:
-        observed = source.observed(dataset["time"].values)
         table = dataset.nowcast.score(observed)
         rate = dataset["rainfall_rate"].values
     assert set(table["method"]) == {"persistence"}
     mae = table[table["score"] == "mae"]["value"].to_numpy()
-    expected = np.nanmean(np.abs(rate - observed.values), axis=(1, 2))
+    expected = np.nanmean(np.abs(rate - observed.values[4:]), axis=(1, 2))
     np.testing.assert_allclose(mae, expected, rtol=1e-5)
 
 
