@@ -21,8 +21,8 @@ def json_object(body: bytes, url: str) -> dict[str, Any]:
 
 
 def text(value: object) -> str:
-    """The value where it is a text; empty otherwise."""
-    return value if isinstance(value, str) else ""
+    """The value where it is a text, without what cannot be written down; empty otherwise."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def objects(value: object) -> list[dict[str, Any]]:
@@ -32,4 +32,4 @@ def objects(value: object) -> list[dict[str, Any]]:
 
 def size(value: object) -> int | None:
     """A number of bytes; None where it is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if type(value) is int and value >= 0 else None

@@ -13,7 +13,7 @@ from nowcast.fetch.clocks import Clocks
 from nowcast.fetch.history import Known
 from nowcast.fetch.part import Part
 from nowcast.field import atomic
-from nowcast.field.errors import FetchError
+from nowcast.field.errors import FetchError, NowcastError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ class Collector:
         """Bring what is of ``since`` (UTC) or later and not here, the newest first.
 
         What a server does wrong becomes a Problem, and the others go on. Raises ProductError where
-        the disk takes nothing, and UsageError where the naming is wrong.
+        the disk takes nothing.
         """
         self.history.forget(min(since, self.clocks.now()) - _HISTORY_KEPT)
         offers: list[_Offer] = []
@@ -117,26 +117,35 @@ class Collector:
 
     def _listed(self, since: dt.datetime, offers: list[_Offer]) -> Iterator[Problem]:
         """Fill ``offers`` with what is to be brought; what is wrong with the listing."""
-        seen, listed, foreign = self.history.seen(), 0, list[str]()
+        seen, known, foreign = self.history.seen(since), 0, ""
+        wrong: NowcastError | None = None
         try:
             for remote in self.listing.list(since):
-                named = self.naming.of(remote.name)
-                listed += 1
+                try:
+                    named = self.naming.of(remote.name)
+                except UsageError as error:
+                    wrong = error
+                    continue
                 if named is None:
-                    foreign.append(remote.name)
-                elif named.valid >= since and not self._has(remote, named, seen):
+                    foreign = remote.name
+                    continue
+                known += 1
+                if named.valid >= since and not self._has(remote, named, seen):
                     seen.add((remote.name, remote.tag))
                     offers.append(_Offer(named, remote))
         except FetchError as error:
-            yield Problem(self.source, "", str(error), error.exit_code)
-        if listed and listed == len(foreign):
-            yield Problem(
-                self.source,
-                "",
-                f"{listed} files are listed, and none has a name like "
-                f"{' or '.join(self.naming.remote.pattern)}, but for example "
-                f"{foreign[-1][:120]!r}: are files called otherwise now?",
-            )
+            wrong = error
+        if wrong is not None:
+            yield Problem(self.source, "", str(wrong), wrong.exit_code)
+        elif foreign and not known:
+            yield Problem(self.source, "", self._renamed(foreign))
+
+    def _renamed(self, foreign: str) -> str:
+        return (
+            f"files are listed, and none has a name like "
+            f"{' or '.join(self.naming.remote.pattern)}, but for example "
+            f"{foreign[:120]!r}: are files called otherwise now?"
+        )
 
     def _has(self, remote: Remote, named: Named, seen: set[tuple[str, str]]) -> bool:
         if (remote.name, remote.tag) not in seen:
@@ -146,7 +155,10 @@ class Collector:
     def _pause(self, remote: Remote) -> None:
         _, last = self._pauses.get(remote, (0.0, 0.0))
         pause = min(max(2 * last, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
-        self._pauses[remote] = (self.clocks.seconds() + pause, pause)
+        now = self.clocks.seconds()
+        for old in [old for old, (until, _) in self._pauses.items() if until + pause < now]:
+            del self._pauses[old]  # it is no longer listed, or it would have been tried
+        self._pauses[remote] = (now + pause, pause)
 
     def _fetch(self, remote: Remote, named: Named) -> Fetched | None:
         """Bring one file; None where it is one that is here already."""

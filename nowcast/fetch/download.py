@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nowcast.fetch.web import Web
     from nowcast.fetch.wire import Answer
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 class Received(NamedTuple):

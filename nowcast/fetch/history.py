@@ -51,10 +51,13 @@ class History:
 
     path: Path
 
-    def seen(self) -> set[tuple[str, str]]:
-        """The name and tag of every version that has been fetched."""
+    def seen(self, since: dt.datetime) -> set[tuple[str, str]]:
+        """The name and tag of every version that has been fetched, of frames of then or later."""
         with self._opened() as database:
-            return set(database.execute("SELECT remote, tag FROM fetched").fetchall())
+            rows = database.execute(
+                "SELECT remote, tag FROM fetched WHERE valid >= ?", (since.isoformat(),)
+            )
+            return set(rows.fetchall())
 
     def validator(self, name: str) -> str:
         """What the server called the newest version that was fetched; empty for a new file."""

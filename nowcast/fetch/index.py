@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from nowcast.fetch.web import Web
 
 # nginx: day, time, bytes. Apache rounds sizes to 1.2M, which say nothing exact.
-_EXACT_SIZE = re.compile(r"\d{1,2}-\w{3}-\d{4} \d{2}:\d{2}(?::\d{2})? +(\d+)")
+_EXACT_SIZE = re.compile(r"\d{1,2}-\w{3}-\d{4} \d{2}:\d{2}(?::\d{2})? +([0-9]{1,18})")
 _LONGEST_TAG = 80
+_CELLS = 3
 
 
 @dataclass(frozen=True)
@@ -77,5 +79,6 @@ def _beside(link: lxml.html.HtmlElement) -> str:
     """The date and size that follow a link, as plain text or in the next cells of its row."""
     cell = link.getparent()
     cells = cell.itersiblings("td") if cell is not None and cell.tag == "td" else ()
+    cells = itertools.islice(cells, _CELLS)
     text = " ".join([link.tail or "", *(other.text_content() for other in cells)])
     return " ".join(text.split())

@@ -43,7 +43,8 @@ class KnmiListing:
         token = ""
         for _ in range(_MOST_PAGES):
             query = {"maxKeys": str(_FILES_A_PAGE), "orderBy": "lastModified", "sorting": "desc"}
-            page = self._ask(self.url, query | ({"nextPageToken": token} if token else {}))
+            asked = query | ({"nextPageToken": token} if token else {})
+            page = self.web.patience.call(lambda asked=asked: self._ask(self.url, asked))
             files = objects(page.get("files"))
             for item in files:
                 yield self._remote(text(item.get("filename")), item)
@@ -69,7 +70,7 @@ class KnmiListing:
 
     def _ask(self, url: str, query: dict[str, str]) -> dict[str, object]:
         asked = f"{url}?{urlencode(query)}" if query else url
-        body = self.web.page(Link(asked, {"authorization": self.key}))
+        body = self.web.look(Link(asked, {"authorization": self.key}))
         if body is None:
             raise UnavailableError(f"{shown(url)}: status 404", status=404)
         return json_object(body, url)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from config.feed import FeedProfile
 
+_LONGEST_NAME = 255
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,199}")
 
 
@@ -44,6 +45,9 @@ class Naming:
         Raises UsageError where the template makes a name that the feed does not read as a frame of
         that time, or that is no plain file name.
         """
+        # No file system has longer names; what cannot be printed is no name either.
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            return None
         match = self.remote.match(name)
         valid = self.remote.time(match) if match else None
         if match is None or valid is None:

@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_DAY_SECONDS = 86400.0
 
 
 def retry_after(text: str | None, *, now: dt.datetime) -> float | None:
-    """The seconds that a Retry-After header asks for; None where it says nothing of use."""
+    """The seconds that a Retry-After header asks for, a day at most; None for no header of use."""
     if not text:
         return None
-    if text.strip().isdigit():
-        return float(text)
+    if text.strip().isdecimal():
+        return min(float(text), _DAY_SECONDS)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+        until = until if until.tzinfo else until.replace(tzinfo=dt.UTC)
+        return min(max(0.0, (until - now).total_seconds()), _DAY_SECONDS)
+    except (ValueError, TypeError, OverflowError):
         return None
-    until = until if until.tzinfo else until.replace(tzinfo=dt.UTC)
-    return max(0.0, (until - now).total_seconds())
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nowcast.fetch.web import Web
 
 _MOST_PAGES = 100
+_SIZE = re.compile(r"[0-9]{1,18}")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
@@ -92,6 +93,6 @@ class S3Listing:
             name=key.rpartition("/")[2],
             url=f"{self.bucket.rstrip('/')}/{quote(key)}",
             tag=tag or (item.findtext("{*}LastModified") or ""),
-            size=int(size) if size.isdecimal() else None,
+            size=int(size) if _SIZE.fullmatch(size) else None,
             digest=f"md5:{md5[1]}" if md5 else "",
         )

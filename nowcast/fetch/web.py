@@ -62,7 +62,26 @@ class Web:
 
         Raises AddressError, AnswerError, and UnavailableError after some tries.
         """
-        return self.patience.call(lambda: self._page(link))
+        return self.patience.call(lambda: self.look(link))
+
+    def look(self, link: Link) -> bytes | None:
+        """As ``page``, but it tries once."""
+        kept = self._pages.get(link.url)
+        headers = condition(kept.validator) if kept else {}
+        try:
+            with self.open(link, headers) as answer:
+                if answer.status == 304 and kept:
+                    return kept.body
+                body = self._body(answer, link.url)
+                validator = validator_of(answer.headers)
+        except UnavailableError as error:
+            # A folder of a day that has not begun there is none; that is no failure.
+            if error.status == 404:
+                return None
+            raise
+        if validator:
+            self._keep(link.url, Page(validator, body))
+        return body
 
     @contextlib.contextmanager
     def open(self, link: Link, headers: Mapping[str, str]) -> Iterator[Answer]:
@@ -101,24 +120,6 @@ class Web:
         hint = ": the key is missing, wrong or expired" if status == 401 else ""
         raise AnswerError(f"{shown(url)}: status {status}, expected 200{hint}")
 
-    def _page(self, link: Link) -> bytes | None:
-        kept = self._pages.get(link.url)
-        headers = condition(kept.validator) if kept else {}
-        try:
-            with self.open(link, headers) as answer:
-                if answer.status == 304 and kept:
-                    return kept.body
-                body = self._body(answer, link.url)
-                validator = validator_of(answer.headers)
-        except UnavailableError as error:
-            # A folder of a day that has not begun there is none; that is no failure.
-            if error.status == 404:
-                return None
-            raise
-        if validator:
-            self._keep(link.url, Page(validator, body))
-        return body
-
     def _keep(self, url: str, page: Page) -> None:
         self._pages.pop(url, None)
         self._pages[url] = page
@@ -145,8 +146,12 @@ class Web:
 
 
 def validator_of(headers: Mapping[str, str]) -> str:
-    """What tells this version of a body from others: its ETag, or else when it was changed."""
-    return headers.get("etag") or headers.get("last-modified", "")
+    """What tells this version of a body from others: its ETag, or else when it was changed.
+
+    Empty where there is neither, or none that can be sent back.
+    """
+    found = headers.get("etag") or headers.get("last-modified", "")
+    return found if found.isascii() and found.isprintable() else ""
 
 
 def condition(validator: str) -> dict[str, str]:

@@ -119,6 +119,47 @@ def test_json_of_another_shape(server: Server, start: Start, answer: Any) -> Non
     assert not [one for one in start(profile).round() if isinstance(one, Fetched)]
 
 
+def test_a_row_of_very_many_cells(server: Server, start: Start) -> None:
+    profile = Offer(server, "plain").profile()
+    server.files["/files/"] = b"<table><tr>" + b"<td><a href=x>x</a>" * 50_000
+    began = wall.process_time()
+    start(profile).round()
+    assert wall.process_time() - began < 5
+
+
+@pytest.mark.parametrize("evil", ["\ud800", "\x00", "\x1b[31m", "a" * 300])
+def test_texts_that_cannot_be_written_down(server: Server, start: Start, evil: str) -> None:
+    offer = Offer(server, "stac")
+    offer.put(NAME, frame("one"))
+    profile = offer.profile()
+    asset = {"href": f"/files/{NAME}", "updated": evil}
+    other = {"href": f"/files/{evil}{NAME}"}
+    server.files["/items"] = json.dumps({"assets": {"x": asset, "y": other}}).encode()
+    (done,) = start(profile).round()
+    assert isinstance(done, Fetched)
+    assert start(profile).round() == []
+
+
+def test_an_etag_that_cannot_be_sent_back(server: Server, start: Start) -> None:
+    offer = Offer(server, "plain")
+    offer.put(NAME, frame("one"))
+    server.faults[offer.path(NAME)] = [Fault(cut=1000, headers={"ETag": '"\u00e9"'})] * 2
+    running = start(offer.profile())
+    assert [type(one) for one in running.round()] == [Fetched]
+    assert running.round() == []
+
+
+def test_a_size_of_very_many_digits(server: Server, start: Start) -> None:
+    offer = Offer(server, "s3")
+    profile = offer.profile()
+    server.files[f"/{NAME}"] = frame("one")
+    server.files["/"] = (
+        f"<ListBucketResult><Contents><Key>{NAME}</Key><Size>{'9' * 9000}</Size></Contents>"
+        "</ListBucketResult>"
+    ).encode()
+    assert [type(one) for one in start(profile).round()] == [Fetched]
+
+
 def test_json_too_deep(server: Server, start: Start) -> None:
     profile = Offer(server, "stac").profile()
     server.files["/items"] = b'{"a":' * 100_000

@@ -21,7 +21,7 @@ from offers import HDF5, Start, files_of, utc
 from config import load_source
 from config.load import ConfigError
 from nowcast import build
-from nowcast.fetch.collect import Fetched
+from nowcast.fetch.collect import Fetched, Problem
 from nowcast.fetch.guard import Place
 from nowcast.fetch.wire import Answer
 from nowcast.field.errors import UsageError
@@ -286,5 +286,7 @@ def test_a_name_that_the_feed_would_not_read(start: Start) -> None:
     real = start.web(profile)
     guard = dataclasses.replace(real.guard, resolve=lambda _host, _port: ["93.184.216.34"])
     running = start(profile, asked=dataclasses.replace(real, wire=world, guard=guard))
-    with pytest.raises(UsageError, match="which feed ukmo does not read as a frame"):
-        running.round()
+    (problem,) = running.round()
+    assert isinstance(problem, Problem)
+    assert "which feed ukmo does not read as a frame" in problem.message
+    assert problem.exit_code == UsageError.exit_code
