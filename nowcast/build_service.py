@@ -83,7 +83,9 @@ class ServiceRecipe:
 
     def gate(self) -> Gate:
         """What refuses frames and forecasts that cannot be right."""
-        return Gate(Thresholds(**self.settings.quality.model_dump()))
+        from nowcast.service import quality
+
+        return quality.Gate(quality.Thresholds(**self.settings.quality.model_dump()))
 
 
 @dataclass(frozen=True)

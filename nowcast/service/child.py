@@ -67,11 +67,13 @@ class Limits:
     Attributes:
         seconds: wall-clock time; then it is killed, with its own children.
         memory_bytes: address space beyond what it has when it starts; None for no limit.
+        niceness: by how much its priority is lower than the caller's, as of ``nice``.
 
     """
 
     seconds: float
     memory_bytes: int | None = None
+    niceness: int = 0
 
 
 class _Answer(NamedTuple):
@@ -100,10 +102,10 @@ def call(function: Callable[P, T], *arguments: Any, limits: Limits) -> T:
     ChildTimeoutError, ChildMemoryError, ChildDiedError (a signal, or an end without an answer), and
     ChildError, which names it, for any other exception and for a result that cannot be sent.
     """
-    name = getattr(function, "__qualname__", repr(function))
+    name = getattr(function, "__qualname__", type(function).__name__)
     receiving, sending = _context().Pipe(duplex=False)
     process = _context().Process(
-        target=_work, args=(sending, limits.memory_bytes, function, arguments), daemon=True
+        target=_work, args=(sending, limits, function, arguments), daemon=True
     )
     said = None
     with receiving:
@@ -189,14 +191,15 @@ def _death(name: str, status: int | None) -> ChildDiedError:
 
 def _work(
     sending: Connection,
-    memory_bytes: int | None,
+    limits: Limits,
     function: Callable[..., object],
     arguments: tuple[object, ...],
 ) -> None:
     """The child's life."""
     os.setsid()
     _die_with_caller()
-    _limit(memory_bytes)
+    os.nice(limits.niceness)
+    _limit(limits.memory_bytes)
     try:
         answer = _Answer("result", function(*arguments))
     except NowcastError as error:
