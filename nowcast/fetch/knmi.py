@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -44,7 +45,7 @@ class KnmiListing:
         for _ in range(_MOST_PAGES):
             query = {"maxKeys": str(_FILES_A_PAGE), "orderBy": "lastModified", "sorting": "desc"}
             asked = query | ({"nextPageToken": token} if token else {})
-            page = self.web.patience.call(lambda asked=asked: self._ask(self.url, asked))
+            page = self.web.patience.call(partial(self._ask, self.url, asked))
             files = objects(page.get("files"))
             for item in files:
                 yield self._remote(text(item.get("filename")), item)
@@ -61,11 +62,12 @@ class KnmiListing:
         return Link(found)
 
     def _remote(self, name: str, item: dict[str, object]) -> Remote:
+        bytes_ = size(item.get("size"))
         return Remote(
             name=name,
             url=f"{self.url}/{quote(name, safe='')}/url",
-            tag=f"{text(item.get('lastModified'))} {item.get('size', '')}",
-            size=size(item.get("size")),
+            tag=f"{text(item.get('lastModified'))} {bytes_ or ''}",
+            size=bytes_,
         )
 
     def _ask(self, url: str, query: dict[str, str]) -> dict[str, object]:
