@@ -1,4 +1,4 @@
-"""pysteps, imported without its greeting: for a fork server, which imports once for all children."""
+"""pysteps, imported without its greeting: for a fork server, which imports for all children."""
 
 from __future__ import annotations
 

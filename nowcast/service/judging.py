@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,12 +48,11 @@ class Judged:
 def judge(
     due: Sequence[DueLead], valid: np.datetime64, accepted: Accepted, measure: Measure
 ) -> Judged:
-    """Score every forecast for the time ``valid``; for a child process, whose priority it lowers.
+    """Score every forecast for the time ``valid``.
 
     A forecast that cannot be read or compared is named, and the others go on. Raises
     MissingFramesError where the frame is not there after all, and what its reader raises.
     """
-    os.nice(10)
     archive = archive_of(
         accepted.inputs, accepted.feed, folder=due[0].published.path.parent, now=valid
     )

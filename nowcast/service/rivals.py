@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -58,13 +57,11 @@ def make_rivals(
     """Forecast with every method but the published one, and write all of it to ``into``.
 
     The rivals rest on the very files that the forecast was made of. Where one of these has been
-    replaced since, there are none, and the problem says so. For a child process, whose priority it
-    lowers. Raises SourceError for the published file and the frames, ProductError where nothing can
-    be written.
+    replaced since, there are none, and the problem says so. Raises SourceError for the published
+    file and the frames, ProductError where nothing can be written.
     """
     from nowcast.products.reading import read_forecast  # noqa: PLC0415 - loads xarray
 
-    os.nice(10)
     forecast = read_forecast(published.path)
     leads = forecast["lead_time"].values
     others = [method for method in methods if method != published.method]

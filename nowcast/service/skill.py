@@ -49,7 +49,7 @@ class SkillSettings:
 
     measure: Measure = field(default_factory=Measure)
     backlog_hours: float = 24.0
-    limits: Limits = field(default_factory=lambda: Limits(seconds=180.0))
+    limits: Limits = field(default_factory=lambda: Limits(seconds=180.0, niceness=10))
 
 
 class _Open(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from nowcast.service.skill_store import SkillStore
 
 _DAY = np.timedelta64(1, "D")
-_LIMITS = Limits(seconds=300.0)
+_LIMITS = Limits(seconds=300.0, niceness=10)
 
 
 class Keeper(Protocol):
@@ -67,7 +66,6 @@ def write_table(store: SkillStore, day: np.datetime64, folder: Path) -> bool:
     from nowcast.service.skill_report import bounds, read_day  # noqa: PLC0415 - loads pandas
     from nowcast.verify.table import write_csv  # noqa: PLC0415
 
-    os.nice(10)
     start, stop = bounds(day)
     rows = store.count(start=start, stop=stop)
     if rows == store.rows_in_table(str(day)):
@@ -90,15 +88,14 @@ class SkillGate:
         """Have it decided, if it is time; no work worth another round."""
         if not _is_within(self._decided, now, self.pause_minutes):
             self._decided = now
-            call(decide_quietly, self.store, now, self.settings, limits=_LIMITS)
+            call(decide_anew, self.store, now, self.settings, limits=_LIMITS)
         return False
 
 
-def decide_quietly(store: SkillStore, now: np.datetime64, settings: GateSettings) -> None:
-    """Decide, at low priority; raises StoreError."""
+def decide_anew(store: SkillStore, now: np.datetime64, settings: GateSettings) -> None:
+    """Decide which method is preferred; raises StoreError."""
     from nowcast.service.contest import decide  # noqa: PLC0415 - loads the verification
 
-    os.nice(10)
     decide(store, now, settings)
 
 

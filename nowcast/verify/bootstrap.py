@@ -135,7 +135,8 @@ def _interval(value: NDArray[np.float64], drawn: NDArray[np.float64], level: flo
     edges = (1 - level) / 2, (1 + level) / 2
     some = np.isfinite(drawn).any(axis=0)
     low, high = (np.full(value.shape, np.nan) for _ in range(2))
-    low[some], high[some] = np.nanquantile(drawn[:, some], edges, axis=0)
+    if some.any():
+        low[some], high[some] = np.nanquantile(drawn[:, some], edges, axis=0)
     return Interval(value=value, low=low, high=high)
 
 
