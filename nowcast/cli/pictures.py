@@ -82,7 +82,7 @@ def render(
 
         nowcast render runs/mch/20150515T1720Z.nc --kind probability --thresholds 1,5 --out runs/mch
 
-        nowcast render runs/past --kind skill --format png,svg --out runs/skill
+        nowcast render runs/past --kind skill --thresholds 1 --format png,svg --out runs/skill
 
         nowcast render runs/past --kind spectra --feed mch --archive DATA/radar/mch --out runs/skill
     """

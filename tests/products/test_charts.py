@@ -25,6 +25,7 @@ from nowcast.products.spectra import draw_spectra
 from nowcast.products.style import MapStyle
 
 BARE = MapStyle(longest_side=300, map_data=MapData())
+METHODS = ("mim", "extrapolation", "sprog", "steps", "anvil", "persistence")
 
 
 @pytest.fixture
@@ -248,10 +249,7 @@ def test_probabilities_that_are_not_there(tmp_path) -> None:
 
 @pytest.mark.parametrize("vision", colour_vision.VISIONS)
 def test_lines_stay_apart_in_every_vision(vision: str) -> None:
-    seen = [
-        colour_vision.lab(line.colour, vision)
-        for line in charts.lines_of(["mim", "extrapolation", "sprog", "steps", "anvil"]).values()
-    ]
+    seen = [colour_vision.lab(line.colour, vision) for line in charts.lines_of(METHODS).values()]
     for one, other in combinations([*seen, colour_vision.lab(look.INK, vision)], 2):
         assert colour_vision.ciede2000(one, other) > 10
     happened = colour_vision.lab(look.HAPPENED, vision)
