@@ -26,7 +26,7 @@ KINDS = (".png", ".svg")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 # A method looks the same in every chart; others take what is left.
-_KNOWN = ("mim", "extrapolation", "sprog", "steps", "anvil", "persistence")
+_KNOWN = ("mim", "extrapolation", "sprog", "steps", "persistence", "anvil")
 _LEADS_SHOWN = 4
 
 
