@@ -209,6 +209,28 @@ def test_real_files_come_as_they_are(server: Server, start: Start, shared_data: 
     assert archive.read(end=archive.latest, frames=3).sizes["time"] == 3
 
 
+def test_an_archive_takes_the_revision(server: Server, start: Start, shared_data: Path) -> None:
+    first, other = sorted((shared_data / "radar/knmi/2010").rglob("*.h5"))[-2:]
+    offer = Offer(server, "apache")
+    offer.put(first.name, first.read_bytes())
+    start.time.now = utc("2010-08-26T12:00")
+    running = start(
+        offer.profile(
+            pattern=r"RAD_NL25_RAP_5min_(?P<time>\d{12})\.h5",
+            time_format="%Y%m%d%H%M",
+            local="RAD_NL25_RAP_5min_{time:%Y%m%d%H%M}.h5",
+        )
+    )
+    assert len(running.round(hours=48)) == 1
+    offer.put(first.name, other.read_bytes())
+    assert len(running.round(hours=48)) == 1
+    archive = build.archive("knmi", start.folder)
+    assert archive.times.size == 1
+    (entry,) = archive.catalogue.entries
+    assert entry.path == start.folder / "revision-2" / first.name
+    assert entry.path.read_bytes() == other.read_bytes()
+
+
 def test_a_real_tar_file_comes_by_its_own_source(
     server: Server, start: Start, shared_data: Path
 ) -> None:
