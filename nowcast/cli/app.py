@@ -22,6 +22,7 @@ from nowcast.cli import (
     points,
     scores,
     serve,
+    view,
 )
 from nowcast.field.errors import NowcastError
 
@@ -51,6 +52,7 @@ groups = (
     doctor,
     demo,
     serve,
+    view,
     benchmark,
 )
 for group in groups:

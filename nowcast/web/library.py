@@ -64,7 +64,8 @@ class FolderLibrary:
         for folder in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             if folder.is_dir() and _METHOD.fullmatch(folder.name):
                 found += self._within(folder, series=folder.name)
-        # Methods of one issue time stand in the order of their names.
+        # MIM stands before the others of its issue time, which stand in the order of their names.
+        found.sort(key=lambda one: one.series != "mim")
         return sorted(found, key=lambda one: one.issued, reverse=True)
 
     def _within(self, folder: Path, *, series: str) -> Iterator[Listed]:

@@ -13,6 +13,7 @@ import numpy as np
 from nowcast.field import schema
 from nowcast.field.errors import MissingFramesError, SourceError
 from nowcast.products.description import stamp
+from nowcast.web.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nowcast.ingest.archive import Archive
 
 _RESCAN_SECONDS = 10.0
+_FRAMES_BYTES = 256 * 2**20
 
 
 @dataclass
@@ -39,6 +41,9 @@ class Observations:
     monotonic: Callable[[], float] = time.monotonic
     _scanned: float = -np.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _rates: Remembered[NDArray[np.float32]] = field(
+        default_factory=lambda: Remembered(_FRAMES_BYTES, size=lambda rate: rate.nbytes)
+    )
 
     def between(self, start: np.datetime64, stop: np.datetime64) -> dict[str, np.datetime64]:
         """The frames from start to stop, both included: time as addresses write it -> time."""
@@ -58,6 +63,9 @@ class Observations:
 
         Raises MissingFramesError where there is no such frame, or it lies on another grid.
         """
+        return self._rates.get((moment, grid), lambda: self._read(moment, grid))
+
+    def _read(self, moment: np.datetime64, grid: Grid) -> NDArray[np.float32]:
         with self._lock:
             if self.archive is None:
                 raise MissingFramesError("no radar frames beside these forecasts")

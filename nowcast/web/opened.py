@@ -97,7 +97,7 @@ class Opened:
 
     @cached_property
     def _series(self) -> Series:
-        return Series.of(self)
+        return Series.of(self.data)
 
     def series(self) -> Series:
         """The forecast unpacked, for timelines of places; made once."""

@@ -1,0 +1,69 @@
+"""``nowcast view``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nowcast.cli import common
+from nowcast.cli.common import say
+
+Forecasts = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Folder of forecasts (*Z.nc or METHOD/*Z.nc), or the data folder of a service.",
+        show_default=False,
+    ),
+]
+Config = Annotated[Path | None, typer.Option(help="Settings of a service, instead of a folder.")]
+FeedOfPast = Annotated[
+    str | None, typer.Option("--feed", help="Feed of the radar frames to show beside forecasts.")
+]
+ArchiveOfPast = Annotated[
+    Path | None, typer.Option("--archive", help="Folder of these frames, at any depth.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Join the command to the program."""
+    app.command()(view)
+
+
+def view(
+    folder: Forecasts = None,
+    config: Config = None,
+    feed: FeedOfPast = None,
+    archive: ArchiveOfPast = None,
+    series: common.Series = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with a secret word, which visitors need beyond 127.0.0.1."),
+    ] = None,
+    known_as: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name of this server, behind a proxy; may be given repeatedly."),
+    ] = None,
+) -> None:
+    """Look at forecasts in the browser: a map, and products that other programs read.
+
+    Example:
+
+        nowcast view runs/knmi --feed knmi --archive DATA/radar/knmi
+
+        nowcast view --config service.toml --port 8080
+    """
+    from nowcast import build_viewer
+
+    shown = build_viewer.gallery(folder, config=config, past=(feed, archive, series))
+    server = build_viewer.server(
+        shown, host=host, port=port, token_file=token_file, known_as=tuple(known_as or ())
+    )
+    from nowcast.web.serve import warm
+
+    warm(shown)
+    say(f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl+C ends it)")
+    server.run()

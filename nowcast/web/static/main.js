@@ -1,0 +1,185 @@
+// The page: what is looked at (store.js) on one side, what shows it on the other.
+
+import { fetchJson } from "./api.js";
+import { listen } from "./keyboard.js";
+import { Layerbox } from "./layerbox.js";
+import { createMap, showGeography } from "./map.js";
+import { createOverlay } from "./overlay.js";
+import { Pictures } from "./pictures.js";
+import { Place } from "./place.js";
+import { fromAddress, Store, toAddress } from "./store.js";
+import { current as currentTheme, toggle as toggleTheme } from "./theme.js";
+import { describe, Timebar } from "./timebar.js";
+import { lead, toDate, clocks, utcDay } from "./times.js";
+import { Trust } from "./trust.js";
+
+const asked = fromAddress(location.hash);
+const store = new Store({
+  forecast: null, layer: "rate", time: null, view: null, place: null,
+  follows: !asked.forecast, atNow: true, opacity: 0.85, motion: false, cells: false, ...asked,
+});
+const map = createMap(document.getElementById("map"));
+const trust = new Trust();
+const layerbox = new Layerbox(store);
+const place = new Place(store, map);
+const pictures = new Pictures(() => { draw(); timebar.loaded(); });
+const timebar = new Timebar(store, (frame) => {
+  const { key } = request(frame);
+  return key === null || Boolean(pictures.get(key)) || pictures.failed(key);
+});
+let facts = null;
+let overlay = null;
+let geography = null;
+
+// Which picture a frame shows: the layer where it has that time, else the radar's.
+function request(frame) {
+  const { layer, forecast } = store.state;
+  const name = [layer, "radar"].find((id) => facts.layers.find((one) => one.id === id)?.times.includes(frame.time)
+    && (id === layer || frame.kind === "radar"));
+  return { key: name ? Pictures.key(forecast, name, frame.time) : null, forecast, layer: name, time: frame.time };
+}
+
+function draw() {
+  const frame = timebar.frames[timebar.index];
+  if (!facts || !frame || !overlay) return;
+  const { key } = request(frame);
+  const picture = key && pictures.get(key);
+  // Until it has come the last picture stays, dimmed, and the label says so.
+  const waiting = Boolean(key && !picture && !pictures.failed(key));
+  overlay.canvas.classList.toggle("waiting", waiting);
+  if (!waiting) overlay.draw(picture);
+  const said = key === null ? ", not in this layer" : pictures.failed(key) ? ", not available" : waiting ? ", loading" : "";
+  showMoment(frame, said);
+  trust.setFrame(frame);
+  overlay.canvas.dataset.shown = picture ? key : "";
+  if (picture) performance.mark("frame-shown");
+}
+
+function showMoment(frame, said) {
+  const moment = document.getElementById("moment");
+  moment.dataset.kind = frame.kind;
+  const kind = document.createElement("strong");
+  kind.textContent = frame.kind === "radar" ? "Radar" : "Forecast";
+  const date = toDate(frame.time);
+  moment.replaceChildren(kind, ` ${lead(frame.lead_minutes)}`, document.createElement("br"), `${utcDay(date)}, ${clocks(date)}${said}`);
+  moment.title = describe(frame);
+}
+
+// From the shown frame on to the end, then from the beginning: as it will be played.
+function wantPictures() {
+  const { frames, index } = timebar;
+  const order = [...frames.slice(index), ...frames.slice(0, index)];
+  pictures.want(order.map(request).filter(({ key }) => key !== null));
+  timebar.loaded();
+}
+
+async function showForecast(id) {
+  const [found, land] = await Promise.all([fetchJson(`${id}/forecast.json`), fetchJson(`${id}/geography.json`)]);
+  if (store.state.forecast !== id) return;  // another one was chosen meanwhile
+  const moved = JSON.stringify(facts?.bounds) !== JSON.stringify(found.bounds);
+  facts = found;
+  if (moved) layMap(found, land);
+  trust.setForecast(found);
+  layerbox.setForecast(found);
+  if (!found.layers.some((layer) => layer.id === store.state.layer)) store.set({ layer: "rate" });
+  const times = found.frames.map((frame) => frame.time);
+  const kept = times.includes(store.state.time) && !(store.state.follows && store.state.atNow);
+  const now = found.frames.findLast((frame) => frame.kind === "radar");
+  if (!kept) store.set({ time: now.time, atNow: true });
+  timebar.setFrames(found.frames);
+  wantPictures();
+  draw();
+  place.refresh();
+  credit(found, land);
+  performance.mark("map-usable");
+}
+
+function layMap(found, land) {
+  overlay?.remove();
+  geography?.remove();
+  const [west, south, east, north] = found.bounds;
+  const { view } = store.state;
+  if (view) map.setView([view.lat, view.lon], view.zoom);
+  else map.fitBounds([[south, west], [north, east]]);
+  geography = showGeography(map, land);
+  overlay = createOverlay(map, found.bounds, found.size);
+  overlay.setOpacity(store.state.opacity);
+  place.setTowns(land.places);
+}
+
+function credit(found, land) {
+  const radar = [found.institution || found.feed, found.licence].filter(Boolean).join(", ");
+  document.getElementById("credit").textContent = `Radar: ${radar}. Map: ${land.credit}. ${found.source}; ${found.grid}.`;
+}
+
+async function poll() {
+  try {
+    const index = await fetchJson("index.json", { cache: "no-store" });
+    if (!index.static) trust.setServerTime(index.now);
+    listForecasts(index.forecasts);
+    setTimeout(poll, 1000 * index.poll_seconds);
+  } catch {
+    trust.serverLost();
+    setTimeout(poll, 5000);
+  }
+}
+
+function listForecasts(forecasts) {
+  const select = document.getElementById("forecast");
+  const options = forecasts.map(({ id, issued, rung }) => {
+    const option = document.createElement("option");
+    const date = toDate(issued);
+    option.value = id;
+    option.textContent = `${utcDay(date)}, ${clocks(date)}${rung ? `, ${rung}` : ""}`;
+    return option;
+  });
+  if (!options.length) {
+    document.getElementById("moment").textContent = "No forecast yet.";
+    return;
+  }
+  select.replaceChildren(...options);
+  const { forecast, follows } = store.state;
+  if (follows || !forecast) store.set({ forecast: forecasts[0].id });
+  select.value = store.state.forecast;
+}
+
+store.on(["forecast"], ({ forecast }) => showForecast(forecast).catch(() => {
+  document.getElementById("moment").textContent = `No forecast ${forecast}.`;
+}));
+store.on(["time"], draw);
+store.on(["layer"], () => { if (facts) { wantPictures(); draw(); } });
+store.on(["opacity"], ({ opacity }) => overlay?.setOpacity(opacity));
+store.on(["view", "forecast", "layer", "time", "place", "motion", "cells"], (state) => {
+  history.replaceState(null, "", toAddress(state));
+});
+map.on("moveend", () => {
+  const { lat, lng } = map.getCenter();
+  store.set({ view: { zoom: map.getZoom(), lat, lon: lng } });
+});
+document.getElementById("forecast").addEventListener("change", ({ target }) => {
+  store.set({ follows: target.selectedIndex === 0, forecast: target.value });
+});
+
+const keys = document.getElementById("keys");
+document.getElementById("help").addEventListener("click", () => keys.showModal());
+const themeButton = document.getElementById("theme");
+const nameTheme = () => { themeButton.textContent = currentTheme() === "dark" ? "Light" : "Dark"; };
+themeButton.addEventListener("click", toggleTheme);
+document.addEventListener("theme", nameTheme);
+nameTheme();
+listen({
+  " ": () => timebar.toggle(),
+  ",": () => timebar.step(-1),
+  ".": () => timebar.step(1),
+  n: () => timebar.toNow(),
+  m: () => facts?.motion && store.set({ motion: !store.state.motion }),
+  c: () => facts?.cells && store.set({ cells: !store.state.cells }),
+  p: () => { const { lat, lng } = map.getCenter(); store.set({ place: { lon: lng, lat } }); },
+  d: toggleTheme,
+  "?": () => keys.showModal(),
+  escape: () => place.close(),
+  layer: (index) => layerbox.choose(index),
+});
+
+if (asked.forecast) showForecast(asked.forecast).catch(() => {});
+poll();
