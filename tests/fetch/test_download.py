@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import datetime as dt
 import hashlib
+import itertools
 import os
 import resource
 import tempfile
@@ -31,7 +33,7 @@ from nowcast.fetch.part import Part
 from nowcast.fetch.patience import Pace, Patience, retry_after
 from nowcast.fetch.web import Web
 from nowcast.fetch.wire import Answer
-from nowcast.field.errors import ProductError, UnavailableError
+from nowcast.field.errors import AnswerError, ProductError, UnavailableError
 from nowcast.ingest.catalogue import Catalogue
 
 NOON = utc("2026-06-01T12:00")
@@ -121,6 +123,53 @@ def test_a_part_without_a_note_is_not_trusted(tmp_path: Path) -> None:
         assert part.kept() == (0, "")
     part.note.unlink()
     assert part.kept() == (0, "")
+
+
+def test_there_is_no_note_while_something_is_written(tmp_path: Path) -> None:
+    part = Part(tmp_path / "x.part")
+    part.write([b"12345"], at=0, validator='"v"')
+
+    def more() -> Iterator[bytes]:
+        assert not part.note.exists()
+        yield b"678"
+
+    assert part.write(more(), at=5, validator='"v"') == 8
+    assert part.kept() == (8, '"v"')
+
+
+class Answering(Breaking):
+    """A server that gives one answer after a part has come."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__([(0, 300)])
+        self.answer = answer
+
+    @contextlib.contextmanager
+    def ask(self, place: Place, headers: Mapping[str, str]) -> Iterator[Answer]:
+        if self.script:
+            with super().ask(place, headers) as answer:
+                yield answer
+        else:
+            self.asked.append(headers)
+            yield self.answer
+
+
+@pytest.mark.parametrize("said", ["bytes 200-899/900", "bytes 0-899/900", "bytes x", ""])
+def test_the_rest_from_another_byte_is_not_joined(tmp_path: Path, said: str) -> None:
+    wire = Answering(Answer(206, {"content-range": said}, iter([b"y" * 600])))
+    (remote,) = wire.list(NOON)
+    with pytest.raises(UnavailableError, match="status 206 for the rest from byte"):
+        downloader(wire, tmp_path).receive(remote, wire, name="file.h5", known="")
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_body_without_an_end_is_cut_off(tmp_path: Path) -> None:
+    wire = Answering(Answer(200, {}, itertools.repeat(b"y" * 1000)))
+    (remote,) = wire.list(NOON)
+    small = dataclasses.replace(downloader(wire, tmp_path), max_bytes=50_000)
+    with pytest.raises(AnswerError, match="more than 50000 bytes"):
+        small.receive(remote, wire, name="file.h5", known="")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_part_is_no_way_out_of_its_folder(tmp_path: Path) -> None:

@@ -19,10 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from misbehaving import Fault, Server
-from offers import Offer, Start, files_of, frame, named, profile_of, utc
+from offers import Offer, Start, Time, files_of, frame, named, profile_of, utc
 from pydantic import SecretStr
 
-from nowcast.fetch.base import Listing
+from nowcast.fetch.base import Link, Listing
+from nowcast.fetch.clocks import Clocks
 from nowcast.fetch.collect import Fetched, Problem
 from nowcast.fetch.guard import Guard, Place
 from nowcast.fetch.index import IndexListing
@@ -33,7 +34,7 @@ from nowcast.fetch.s3 import S3Listing
 from nowcast.fetch.stac import StacListing
 from nowcast.fetch.web import Web
 from nowcast.fetch.wire import Answer
-from nowcast.field.errors import FetchError
+from nowcast.field.errors import AnswerError, FetchError, UnavailableError
 
 NAME = named("2026-06-01T12:00")
 
@@ -314,6 +315,21 @@ def test_a_page_of_any_bytes_gives_files_or_one_kind_of_error(
             assert remote.size is None or remote.size >= 0
             with contextlib.suppress(FetchError):
                 guard.place(remote.url)
+
+
+def test_a_listing_that_is_too_large_or_too_slow() -> None:
+    guard = Guard(("radar.example",), resolve=lambda _host, _port: ["93.184.216.34"])
+    wire = Saying(SAMPLES["index"][1])
+    time = Time()
+    clocks = Clocks(lambda: time.now, time.look, time.sleep)
+    link = Link("https://radar.example/files/")
+    web = Web(guard, wire, Pace(1e9, clocks=clocks), clocks=clocks, max_page_bytes=100)
+    with pytest.raises(AnswerError, match="a listing of more than"):
+        web.look(link)
+    time.tick(40)
+    web = Web(guard, wire, Pace(1e9, clocks=clocks), clocks=clocks, page_seconds=30)
+    with pytest.raises(UnavailableError, match="not there after 30 s"):
+        web.look(link)
 
 
 @contextlib.contextmanager
