@@ -18,8 +18,9 @@ HEAVY = (
     *("torch", "cartopy", "pysteps", "xarray", "matplotlib", "netCDF4", "pandas"),
     *("httpx", "lxml", "tenacity"),
 )
-# Its examples ask servers; they run in tests/fetch, against one on this machine.
-OUTSIDE = {"fetch"}
+# The examples of fetch ask servers: they run in tests/fetch, against one on this machine. Those of
+# benchmark run in tests/benchmark.
+OUTSIDE = {"fetch", "benchmark"}
 # What the examples call files that are too long to name.
 NAMES = {
     "PLACES": "stations/locations.csv.gz",
