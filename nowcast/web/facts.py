@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nowcast.products.description import stamp
 from nowcast.web.layers import PAST
-from nowcast.web.mercator import picture_raster
+from nowcast.web.mercator import lonlat, picture_raster
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +46,7 @@ def forecast_facts(gallery: Gallery, opened: Opened) -> dict[str, Any]:
         "simulated": bool(attrs.get("simulated", False)),
         "step_minutes": _minutes(opened.step),
         "bounds": list(raster.bounds),
+        "focus": _focus(opened),
         "size": list(raster.shape[::-1]),
         "grid": str(opened.grid),
         "frames": frames(opened, layers["radar"].times if "radar" in layers else ()),
@@ -68,7 +70,7 @@ def frames(opened: Opened, radar: tuple[str, ...]) -> list[dict[str, Any]]:
     seen = sorted({*(time for time in radar if time <= issued), issued})
     earliest = stamp(opened.issued - PAST)
     past = [
-        {"time": time, "kind": "radar", "lead_minutes": _minutes(_moment(time) - opened.issued)}
+        {"time": time, "kind": "radar", "lead_minutes": _minutes(moment(time) - opened.issued)}
         for time in seen
         if time >= earliest
     ]
@@ -77,6 +79,21 @@ def frames(opened: Opened, radar: tuple[str, ...]) -> list[dict[str, Any]]:
         for time, index in opened.times.items()
     ]
     return [*past, *ahead]
+
+
+@lru_cache(maxsize=32)
+def _focus(opened: Opened) -> list[float]:
+    """West, south, east, north (degrees) of what is seen: the map begins there."""
+    raster = picture_raster(opened.grid)
+    known = np.isfinite(opened.rate(0)).astype(np.uint8)
+    rows, columns = np.nonzero(raster.show(known, outside=0))
+    if not rows.size:
+        return list(raster.bounds)
+    edges = (columns.min(), rows.max() + 1, columns.max() + 1, rows.min())
+    x = [raster.west + raster.pixel * edge for edge in edges[::2]]
+    y = [raster.north - raster.pixel * edge for edge in edges[1::2]]
+    (west, south), (east, north) = lonlat(x[0], y[0]), lonlat(x[1], y[1])
+    return [west, south, east, north]
 
 
 def _listed_facts(one: Listed) -> dict[str, Any]:
@@ -88,7 +105,7 @@ def _listed_facts(one: Listed) -> dict[str, Any]:
     }
 
 
-def _moment(time: str) -> np.datetime64:
+def moment(time: str) -> np.datetime64:
     """The time of ``stamp``."""
     date, clock = time[:8], time[9:13]
     return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "ns")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PLACES = 250
 _DEGREES_OF_DETAIL = 1 / 2500  # lines no finer than that part of the box
-_MARGIN = 0.35  # how far geography goes on around the grid, as a part of its size
+_MARGIN = 0.6  # how far geography goes on around the grid, as a part of its size
 _DECIMALS = 4
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nowcast.web.mercator import Raster
 
 # Half transparent, so that they lie well on the light map and on the dark one.
-_HATCH_GROUND, _HATCH_STRIPE, _EDGE = (128, 128, 128, 40), (128, 128, 128, 120), (128, 128, 128, 255)
+_HATCH_GROUND, _HATCH_STRIPE, _EDGE = (128, 128, 128, 40), (128, 128, 128, 110), (110, 110, 110, 255)
 _STRIPE_EVERY, _STRIPE_WIDTH = 9, 2
 _UNSEEN, _OUTSIDE = 0, 255
 
@@ -106,10 +106,11 @@ def png(values: NDArray[np.floating[Any]], *, shading: Shading, raster: Raster) 
     hatch = len(shading.colours) + 1
     pixels = _hatched(codes, ground=hatch, stripe=hatch + 1)
     pixels[_edge(codes)] = hatch + 2
+    pixels[codes == _OUTSIDE] = 0  # no pixel is left with the code of what was not seen
     colours = [(0, 0, 0, 0), *map(_rgba, shading.colours), _HATCH_GROUND, _HATCH_STRIPE, _EDGE]
     picture = Image.fromarray(pixels)
     picture.putpalette([part for colour in colours for part in colour[:3]])
-    alpha = bytes(colour[3] for colour in colours).ljust(256, b"\0")
+    alpha = bytes(colour[3] for colour in colours)
     written = io.BytesIO()
     picture.save(written, "PNG", transparency=alpha, compress_level=6)
     return written.getvalue()

@@ -97,7 +97,7 @@ async function showForecast(id) {
 function layMap(found, land) {
   overlay?.remove();
   geography?.remove();
-  const [west, south, east, north] = found.bounds;
+  const [west, south, east, north] = found.focus;
   const { view } = store.state;
   if (view) map.setView([view.lat, view.lon], view.zoom);
   else map.fitBounds([[south, west], [north, east]]);
