@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NewType
 import numpy as np
 import pyproj
 import xarray as xr
+from pyproj.exceptions import CRSError
 
 from nowcast.field.errors import SchemaError
 from nowcast.field.grid import Grid
@@ -220,7 +221,10 @@ def grid_of(dataset: xr.Dataset) -> Grid:
         raise SchemaError("no variable crs: the projection is unknown")
     attributes = dataset["crs"].attrs
     wkt = attributes.get("crs_wkt")
-    crs = pyproj.CRS.from_wkt(wkt) if wkt else pyproj.CRS.from_cf(dict(attributes))
+    try:
+        crs = pyproj.CRS.from_wkt(wkt) if wkt else pyproj.CRS.from_cf(dict(attributes))
+    except (CRSError, KeyError, ValueError, TypeError) as error:
+        raise SchemaError(f"variable crs holds no projection: {error}") from error
     y, x = dataset["y"].values, dataset["x"].values
     grid = Grid.from_centres(crs, y=y, x=x) if min(y.size, x.size) > 1 else None
     if grid is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A day of 5-minute fields, or an ensemble forecast, lies in one array.
-LIMITS = Limits(dataset_bytes=4 * 2**30)
+LIMITS = Limits(dataset_bytes=4 * 2**30, cells=2**32)
 _CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _EXPECTED = "NetCDF or a folder of Zarr"
 # An attribute that we give to variables in which a small number stands for no echo.
@@ -131,9 +131,19 @@ def _checked_engine(path: Path) -> str:
     if not start.startswith(SIGNATURE):
         found = f"starts with {start!r}" if start else "empty"
         raise FormatError(f"{path}: {found}, expected {_EXPECTED}")
-    with open_hdf5(path, limits=LIMITS):
-        pass
+    with open_hdf5(path, limits=LIMITS) as file:
+        file.visititems(lambda name, item: _check_dimensions(path, name, item))
     return "netcdf4"
+
+
+def _check_dimensions(path: Path, name: str, item: h5py.HLObject) -> None:
+    """The netCDF library takes references in these attributes for granted, and aborts without."""
+    if "DIMENSION_LIST" in item.attrs:
+        kind = item.attrs.get_id("DIMENSION_LIST").dtype
+        if h5py.check_ref_dtype(h5py.check_vlen_dtype(kind) or kind) is None:
+            raise FormatError(
+                f"{path}: the dimensions of {name} are {kind}, expected references: damaged NetCDF"
+            )
 
 
 def _start(path: Path) -> bytes:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EXPECTED = "a GeoTIFF of one band"
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_CELL_LIMIT = 200_000_000
+_CELL_LIMIT = 2**26
 _ITEM = re.compile(r'<Item name="([^"<>]*)"[^<>]*>([^<>]*)</Item>')
 
 

@@ -38,6 +38,7 @@ _KNOWN_FILTERS = {
     32008: "bitshuffle",
     32015: "zstd",
 }
+_SLACK_BYTES = 64 * 2**10
 # What h5py raises on damaged metadata and damaged chunks.
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
@@ -48,6 +49,7 @@ class Limits:
 
     Attributes:
         dataset_bytes: the size of one array after decompression.
+        cells: how many values it has; what is decoded takes four bytes for each.
         expansion: how much larger than the file an array may be; deflate reaches 1032 at most.
         harmless_bytes: arrays up to this size may expand however much they like.
         objects: how many groups and arrays a file may hold.
@@ -55,9 +57,10 @@ class Limits:
     """
 
     dataset_bytes: int = 512 * 2**20
+    cells: int = 2**26
     expansion: int = 2000
     harmless_bytes: int = 64 * 2**20
-    objects: int = 100_000
+    objects: int = 10_000
 
 
 @contextmanager
@@ -234,7 +237,17 @@ def _check_dataset(dataset: h5py.Dataset, *, path: Path, size: int, limits: Limi
             raise UnsafeFileError(
                 f"{path}: {dataset.name} is stored with filter {code}, expected {known}: not read"
             )
-    declared = math.prod(dataset.shape or ()) * dataset.id.get_type().get_size()
+    _check_size(dataset, path=path, size=size, limits=limits)
+
+
+def _check_size(dataset: h5py.Dataset, *, path: Path, size: int, limits: Limits) -> None:
+    cells, item_bytes = math.prod(dataset.shape or ()), dataset.id.get_type().get_size()
+    if cells > limits.cells:
+        raise UnsafeFileError(
+            f"{path}: {dataset.name} declares {cells} values, "
+            f"expected at most {limits.cells}: not read"
+        )
+    declared = cells * item_bytes
     if declared > limits.dataset_bytes:
         raise UnsafeFileError(
             f"{path}: {dataset.name} declares {declared} bytes, "
@@ -244,6 +257,18 @@ def _check_dataset(dataset: h5py.Dataset, *, path: Path, size: int, limits: Limi
         raise UnsafeFileError(
             f"{path}: {dataset.name} declares {declared} bytes in a file of {size}, "
             f"expected at most {limits.expansion} times its size: not read"
+        )
+    if dataset.chunks is None:
+        return
+    # A chunk may unpack to a thousand times its size, whatever it should hold.
+    whole = math.prod(
+        -(-n // chunk) * chunk for n, chunk in zip(dataset.shape, dataset.chunks, strict=True)
+    )
+    allotted, stored = whole * item_bytes, dataset.id.get_storage_size()
+    if stored > 2 * allotted + _SLACK_BYTES:
+        raise UnsafeFileError(
+            f"{path}: {dataset.name} takes {stored} bytes in the file and declares {allotted}, "
+            "expected the first to be smaller: not read"
         )
 
 

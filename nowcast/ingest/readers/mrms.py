@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _EXPECTED = "one GRIB2 message of MRMS (discipline 209): a rain rate or a reflectivity"
 _DISCIPLINE = 209
+_SCALES = ("binary", "decimal")
 _BYTE_LIMIT = 256 << 20
 _SECTION_HEADER_BYTES = 5
 _CELL_LIMIT = 60_000_000
@@ -188,10 +189,11 @@ def _numbers(
     import eccodes  # noqa: PLC0415
 
     if _get(handle, "packingType") == "grid_png" and not _get(handle, "bitmapPresent"):
-        numbers = _picture(handle, path=path)
-        every = np.arange(int(numbers.max()) + 1) * 2.0 ** _get(handle, "binaryScaleFactor")
-        scale = 10.0 ** _get(handle, "decimalScaleFactor")
-        values = ((_get(handle, "referenceValue") + every) / scale).astype(np.float32)
+        numbers = _picture(handle, path=path, shape=shape)
+        binary, decimal = (np.float64(_get(handle, f"{b}ScaleFactor")) for b in _SCALES)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused later
+            every = np.arange(int(numbers.max()) + 1) * 2.0**binary
+            values = ((_get(handle, "referenceValue") + every) / 10.0**decimal).astype(np.float32)
         found = numbers.shape
     else:
         numbers = None
@@ -205,8 +207,8 @@ def _numbers(
     return numbers, values
 
 
-def _picture(handle: Any, *, path: Path) -> NDArray[Any]:
-    """The numbers of the PNG image within the message's data section."""
+def _picture(handle: Any, *, path: Path, shape: tuple[int, int]) -> NDArray[Any]:
+    """The numbers of the PNG image within the message's data section, as large as the grid."""
     import eccodes  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
@@ -219,6 +221,11 @@ def _picture(handle: Any, *, path: Path) -> NDArray[Any]:
         ):
             if image.mode not in {"I;16", "L"}:
                 raise FormatError(f"{path}: a {image.mode} image in the GRIB, expected a grey one")
+            if (image.height, image.width) != shape:  # a small one may unpack to gigabytes
+                raise FormatError(
+                    f"{path}: an image of {image.height}x{image.width} in the GRIB, "
+                    f"expected {shape[0]}x{shape[1]} as its grid says"
+                )
             return np.asarray(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnsafeFileError(f"{path}: not read ({error}), expected {_EXPECTED}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import h5py
@@ -156,8 +157,18 @@ def test_a_small_file_that_declares_much(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.create_dataset("rain", (60_000, 60_000), "f8", chunks=(1000, 1000))
     assert path.stat().st_size < 5000
-    assert "declares 28800000000 bytes, expected at most 536870912" in refusal(path)
-    assert "expected at most 2000 times its size" in refusal(path, dataset_bytes=2**40)
+    assert "declares 3600000000 values, expected at most 67108864" in refusal(path)
+    assert "declares 28800000000 bytes, expected at most 536870912" in refusal(path, cells=2**40)
+    much = {"cells": 2**40, "dataset_bytes": 2**40}
+    assert "expected at most 2000 times its size" in refusal(path, **much)
+
+
+def test_a_chunk_that_takes_more_room_than_it_should_hold(tmp_path: Path) -> None:
+    path = tmp_path / "chunk.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("rain", (40, 40), "u1", chunks=(40, 40), compression="gzip")
+        data.id.write_direct_chunk((0, 0), zlib.compress(bytes(100 << 20)))
+    assert "bytes in the file and declares 1600" in refusal(path)
 
 
 def test_a_dry_composite_is_no_bomb(tmp_path: Path) -> None:
