@@ -390,6 +390,7 @@ def test_doubles_in_a_listing_come_once(offer: Offer, start: Start) -> None:
         offer.server.files[offer.listed_at] = lambda asked: listing(asked) + listing(asked)
     done = start(profile).round()
     assert [type(one) for one in done] == [Fetched] * 3
+    assert [offer.server.count(offer.path(named(text))) for text in TIMES] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", ["s3", "stac", "knmi"])
