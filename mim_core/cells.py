@@ -68,6 +68,29 @@ class Gates(nn.Module):
         return summed.chunk(self.count, dim=1)
 
 
+class Gate(nn.Module):
+    """A sigmoid that has a name, so that ``mim_core.diagnostics`` can listen to it."""
+
+    def forward(self, summed: Tensor) -> Tensor:
+        return torch.sigmoid(summed)
+
+
+class Memory(nn.Module):
+    """New memory: f * memory + i * g, gates given before their nonlinearity; None is zeros."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_gate = Gate()
+        self.forget_gate = Gate()
+
+    def forward(self, i: Tensor, g: Tensor, f: Tensor, memory: Tensor | None) -> Tensor:
+        written: Tensor = self.input_gate(i) * torch.tanh(g)
+        if memory is None:
+            return written
+        kept: Tensor = self.forget_gate(f + FORGET_BIAS) * memory
+        return kept + written
+
+
 class Reduce(nn.Module):
     """1x1 convolution of cell state and spatiotemporal memory: 2 x (B, C, H, W) -> (B, C, H, W)."""
 
@@ -96,6 +119,7 @@ class PeepholeLSTM(nn.Module):
         hidden = config.num_hidden[0]
         self.input_gates = _gates(config, 4, in_channels=in_channels)
         self.hidden_gates = _gates(config, 4)
+        self.input_gate, self.forget_gate, self.output_gate = Gate(), Gate(), Gate()
         pixel = config.peepholes == "pixel" and config.frame_size is not None
         grid = config.frame_size if pixel and config.frame_size is not None else (1, 1)
         self.input_forget_peepholes = nn.Parameter(torch.zeros(2 * hidden, *grid))
@@ -109,13 +133,13 @@ class PeepholeLSTM(nn.Module):
         i_h, g_h, f_h, o_h = self.hidden_gates(hidden)
         i, f, g = i_x + i_h, f_x + f_h, torch.tanh(g_x + g_h)
         if cell is None:
-            new_cell = torch.sigmoid(i) * g
+            new_cell = self.input_gate(i) * g
         else:
             i_c, f_c = self.input_forget_peepholes.chunk(2, dim=0)  # (C, H, W) or (C, 1, 1)
-            i = torch.sigmoid(i + cell * i_c)
-            f = torch.sigmoid(f + cell * f_c + FORGET_BIAS)
+            i = self.input_gate(i + cell * i_c)
+            f = self.forget_gate(f + cell * f_c + FORGET_BIAS)
             new_cell = f * cell + i * g
-        o = torch.sigmoid(o_x + o_h + new_cell * self.output_peepholes)
+        o = self.output_gate(o_x + o_h + new_cell * self.output_peepholes)
         return State(hidden=o * torch.tanh(new_cell), cell=new_cell)
 
 
@@ -128,14 +152,15 @@ class STLSTM(nn.Module):
         self.hidden_gates = _gates(config, 4)
         self.memory_gates = _gates(config, 4)
         self.reduce = Reduce(config.num_hidden[0])
+        self.cell_memory, self.memory, self.output_gate = Memory(), Memory(), Gate()
 
     def forward(self, x: Tensor, state: State | None, m: Tensor | None) -> tuple[State, Tensor]:
         i_x, g_x, f_x, o_x = self.input_gates(x)
         i_h, g_h, f_h, o_h = self.hidden_gates(None if state is None else state.hidden)
         i_m, g_m, f_m, o_m = self.memory_gates(m)
-        c = _remember(i_x + i_h, g_x + g_h, f_x + f_h, None if state is None else state.cell)
-        m = _remember(i_x + i_m, g_x + g_m, f_x + f_m, m)
-        o = torch.sigmoid(o_x + o_h + o_m)
+        c = self.cell_memory(i_x + i_h, g_x + g_h, f_x + f_h, None if state is None else state.cell)
+        m = self.memory(i_x + i_m, g_x + g_m, f_x + f_m, m)
+        o = self.output_gate(o_x + o_h + o_m)
         return State(hidden=o * torch.tanh(self.reduce(c, m)), cell=c), m
 
 
@@ -150,15 +175,16 @@ class PredRNNSTLSTM(nn.Module):
         self.memory_gates = _gates(config, 3)
         self.output_gates = _gates(config, 1, in_channels=2 * hidden)
         self.reduce = Reduce(hidden)
+        self.cell_memory, self.memory, self.output_gate = Memory(), Memory(), Gate()
 
     def forward(self, x: Tensor, state: State | None, m: Tensor | None) -> tuple[State, Tensor]:
         i_x, g_x, f_x, i_x2, g_x2, f_x2, o_x = self.input_gates(x)
         i_h, g_h, f_h, o_h = self.hidden_gates(None if state is None else state.hidden)
         i_m, g_m, f_m = self.memory_gates(m)
-        c = _remember(i_x + i_h, g_x + g_h, f_x + f_h, None if state is None else state.cell)
-        m = _remember(i_x2 + i_m, g_x2 + g_m, f_x2 + f_m, m)
+        c = self.cell_memory(i_x + i_h, g_x + g_h, f_x + f_h, None if state is None else state.cell)
+        m = self.memory(i_x2 + i_m, g_x2 + g_m, f_x2 + f_m, m)
         (o_new,) = self.output_gates(torch.cat([c, m], dim=1))
-        o = torch.sigmoid(o_x + o_h + o_new)
+        o = self.output_gate(o_x + o_h + o_new)
         return State(hidden=o * torch.tanh(self.reduce(c, m)), cell=c), m
 
 
@@ -171,6 +197,7 @@ class _Cascade(nn.Module):
         self.memory_gates = _gates(config, 4)  # i, g, f, and the memory itself (W3)
         self.output_gates = _gates(config, 1)
         self.reduce = Reduce(config.num_hidden[0])
+        self.memory = Memory()
 
     def forward(
         self, x_gates: tuple[Tensor, ...], c: Tensor, m: Tensor | None
@@ -178,7 +205,7 @@ class _Cascade(nn.Module):
         i_x, g_x, f_x, o_x = x_gates
         i_c, g_c, f_c, o_c = self.cell_gates(c)
         i_m, g_m, f_m, kept = self.memory_gates(m)
-        m = _remember(i_x + i_c + i_m, g_x + g_c + g_m, f_x + f_c + f_m, torch.tanh(kept))
+        m = self.memory(i_x + i_c + i_m, g_x + g_c + g_m, f_x + f_c + f_m, torch.tanh(kept))
         (o_m,) = self.output_gates(m)
         o = torch.tanh(o_x + o_c + o_m)
         return o * torch.tanh(self.reduce(c, m)), m
@@ -193,13 +220,14 @@ class CausalLSTM(nn.Module):
         self.hidden_gates = _gates(config, 3)
         self.cell_gates = _gates(config, 3)
         self.cascade = _Cascade(config)
+        self.cell_memory = Memory()
 
     def forward(self, x: Tensor, state: State | None, m: Tensor | None) -> tuple[State, Tensor]:
         hidden, cell = (None, None) if state is None else state
         i_x, g_x, f_x, *x_gates = self.input_gates(x)
         i_h, g_h, f_h = self.hidden_gates(hidden)
         i_c, g_c, f_c = self.cell_gates(cell)
-        c = _remember(i_x + i_h + i_c, g_x + g_h + g_c, f_x + f_h + f_c, cell)
+        c = self.cell_memory(i_x + i_h + i_c, g_x + g_h + g_c, f_x + f_h + f_c, cell)
         hidden, m = self.cascade(tuple(x_gates), c, m)
         return State(hidden=hidden, cell=c), m
 
@@ -214,6 +242,7 @@ class MIMBlock(nn.Module):
         self.memory_gates = _gates(config, 4)
         self.stationary = PeepholeLSTM(config)
         self.reduce = Reduce(config.num_hidden[0])
+        self.input_gate, self.memory, self.output_gate = Gate(), Memory(), Gate()
 
     def forward(
         self, x: Tensor, d: Tensor | None, state: BlockState | None, m: Tensor
@@ -222,9 +251,9 @@ class MIMBlock(nn.Module):
         i_h, g_h, o_h = self.hidden_gates(None if state is None else state.hidden)
         i_m, g_m, f_m, o_m = self.memory_gates(m)
         kept, s = _stationary(self.stationary, d, state)
-        c = kept + torch.sigmoid(i_x + i_h) * torch.tanh(g_x + g_h)
-        m = _remember(i_x + i_m, g_x + g_m, f_x + f_m, m)
-        o = torch.sigmoid(o_x + o_h + o_m)
+        c = kept + self.input_gate(i_x + i_h) * torch.tanh(g_x + g_h)
+        m = self.memory(i_x + i_m, g_x + g_m, f_x + f_m, m)
+        o = self.output_gate(o_x + o_h + o_m)
         hidden = o * torch.tanh(self.reduce(c, m))
         return BlockState(hidden=hidden, cell=c, difference_memory=s.expand_as(c)), m
 
@@ -239,6 +268,7 @@ class CausalMIMBlock(nn.Module):
         self.cell_gates = _gates(config, 2)
         self.stationary = PeepholeLSTM(config)
         self.cascade = _Cascade(config)
+        self.input_gate = Gate()
 
     def forward(
         self, x: Tensor, d: Tensor | None, state: BlockState | None, m: Tensor
@@ -247,7 +277,7 @@ class CausalMIMBlock(nn.Module):
         i_h, g_h = self.hidden_gates(None if state is None else state.hidden)
         i_c, g_c = self.cell_gates(None if state is None else state.cell)
         kept, s = _stationary(self.stationary, d, state)
-        c = kept + torch.sigmoid(i_x + i_h + i_c) * torch.tanh(g_x + g_h + g_c)
+        c = kept + self.input_gate(i_x + i_h + i_c) * torch.tanh(g_x + g_h + g_c)
         hidden, m = self.cascade(tuple(x_gates), c, m)
         return BlockState(hidden=hidden, cell=c, difference_memory=s.expand_as(c)), m
 
@@ -261,12 +291,6 @@ def _gates(config: MIMConfig, count: int, *, in_channels: int | None = None) -> 
         kernel_size=config.kernel_size,
         norm=config.layer_norm,
     )
-
-
-def _remember(i: Tensor, g: Tensor, f: Tensor, memory: Tensor | None) -> Tensor:
-    """New memory: f * memory + i * g, gates given before their nonlinearity; None is zeros."""
-    written = torch.sigmoid(i) * torch.tanh(g)
-    return written if memory is None else torch.sigmoid(f + FORGET_BIAS) * memory + written
 
 
 def _stationary(mim_s: PeepholeLSTM, d: Tensor | None, state: BlockState | None) -> State:
