@@ -10,12 +10,13 @@ BIN := $(VENV)/bin
 # The CPU build of torch that is developed and tested with; another one by TORCH="torch==...".
 TORCH ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo torch; else echo torch==2.13.0+cpu; fi)
 
-.PHONY: help demo test test-long lint types imports unit bench clean
+.PHONY: help demo test test-long lint types imports unit fuzz bench clean
 
 help:
 	@echo "make demo       a simulated storm: archive, forecasts, maps, scores (no network once installed)"
 	@echo "make test       ruff, mypy --strict, import-linter, pytest with warnings as errors"
 	@echo "make test-long  the long forms of the tests"
+	@echo "make fuzz       20,000 damaged radar files of all formats, decoded in children"
 	@echo "make bench      timings, as ratios against the peers in the same run"
 	@echo "make clean      remove the environment and what was built"
 
@@ -43,6 +44,12 @@ unit: $(VENV)/ready
 
 test-long: $(VENV)/ready
 	$(BIN)/pytest -q -m slow
+
+# The folder of real data that mutants are made of.
+NOWCAST_SHARED_DATA ?= ../shared/data
+
+fuzz: $(VENV)/ready
+	$(BIN)/python tests/fuzz/fuzz_run.py --mutants 20000 --data $(NOWCAST_SHARED_DATA)
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.extrapolation

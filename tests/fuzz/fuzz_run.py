@@ -59,7 +59,7 @@ FATES = (
     "foreign error",
     "passed, and is no frame",
 )
-_LIBRARIES = (
+LIBRARIES = (
     *("rasterio", "eccodes", "wradlib", "PIL.GifImagePlugin", "netCDF4", "zarr"),
     *(f"nowcast.ingest.readers.{name}" for name in ("mrms", "geotiff", "radolan", "mch_gif")),
 )
@@ -109,16 +109,16 @@ class Report:
         return "\n".join(lines)
 
 
-def run(shared: Path, folder: Path, *, mutants: int, first: int = 0) -> Report:
-    """Make and decode that many mutants, the formats in turn."""
+def run(shared: Path, folder: Path, *, mutants: int, first: int = 0, batch: int = _BATCH) -> Report:
+    """Make and decode that many mutants, the formats in turn, a batch of them in one child."""
     seeds = make_seeds(shared, folder / "seeds")
     for seed in seeds:
         (whole,) = call(examine, seed, [None], folder, limits=_MANY)
         assert whole.fate == "accepted as it was", f"{seed.path} itself: {whole}"
     report = Report()
-    for batch in range(-(-mutants // _BATCH)):
-        seed = seeds[batch % len(seeds)]
-        numbers = range(first + batch * _BATCH, first + min((batch + 1) * _BATCH, mutants))
+    for turn, start in enumerate(range(0, mutants, batch)):
+        seed = seeds[turn % len(seeds)]
+        numbers = range(first + start, first + min(start + batch, mutants))
         for fate in _examined(seed, numbers, folder):
             report.add(fate)
     return report
@@ -214,7 +214,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--data", type=Path, required=True, help="folder of real data")
     options = parser.parse_args()
-    prepare(*_LIBRARIES)
+    prepare(*LIBRARIES)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = run(options.data, Path(folder), mutants=options.mutants, first=options.first)
