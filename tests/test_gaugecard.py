@@ -10,8 +10,10 @@ import pytest
 
 from nowcast import build, gaugecard, scorecard
 from nowcast.demonstration import SimulatedArchive, write_archive
+from nowcast.field.accumulation import amount_mm
 from nowcast.field.errors import MissingFramesError
-from nowcast.field.gauges import Gauges, gauges_dataset
+from nowcast.field.gauges import Gauges, amounts_between, gauges_dataset, places_of
+from nowcast.field.places import at_cells, cells_of
 from nowcast.field.schema import grid_of
 from nowcast.forecast.extrapolation import Extrapolation
 from nowcast.forecast.persistence import Persistence
@@ -127,3 +129,34 @@ def test_openmrg_of_august(shared_data: Path) -> None:
     assert row(table, "radar", "mae")["n"] == 11 * 48
     assert row(table, "radar", "correlation")["value"] == pytest.approx(0.723, abs=0.001)
     assert row(table, "radar", "multiplicative_bias")["value"] == pytest.approx(0.855, abs=0.001)
+
+
+def test_a_frame_until_the_next_one_fits_gauges_better_than_the_trapezoid(
+    shared_data: Path,
+) -> None:
+    folder = shared_data / "radar/openmrg/20150827"
+    gauges = read_gauges(folder / "openMRG_city_gauges_20150827.nc")
+    archive = build.archive("openmrg", folder)
+    frames = archive.frames_between(archive.times[0], archive.latest)
+    cells = cells_of(grid_of(frames), places_of(gauges))
+    rates = at_cells(frames["rainfall_rate"].values, cells).astype(np.float64)
+    edges = archive.times[:-1:3]
+    fell = amounts_between(gauges, edges)
+    times = (archive.times - archive.times[0]) / np.timedelta64(1, "m")
+    # A trapezoid is the step rule of the means of neighbours.
+    middles = (rates[:-1] + rates[1:]) / 2
+    ours, trapezoid = (
+        np.stack(
+            [
+                amount_mm(
+                    values, minutes=minutes[: len(values)], hold=5, start=start, end=start + 15
+                )
+                for start in 15.0 * np.arange(len(fell))
+            ]
+        )
+        for values in (rates, middles)
+    )
+    known = np.isfinite(fell)
+    fits = [np.corrcoef(said[known], fell[known])[0, 1] for said in (ours, trapezoid)]
+    assert fits[0] == pytest.approx(0.72, abs=0.02)
+    assert fits[0] > fits[1] + 0.03
