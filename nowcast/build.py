@@ -238,6 +238,8 @@ def _known_methods(options: MethodOptions) -> dict[str, Callable[[], Nowcaster]]
 
 
 def _check_device(device: str) -> None:
+    if device == "cpu":
+        return  # there is one: no need to load torch for methods that do without
     import torch
 
     try:

@@ -63,7 +63,11 @@ class ServiceRecipe:
     settings: ServiceSettings
 
     def nowcaster(self, method: str) -> Nowcaster:
-        """The method of that name."""
+        """The method of that name; persistence loads no torch."""
+        if method == "persistence":
+            from nowcast.forecast.persistence import Persistence
+
+            return Persistence()
         table = self.settings.forecast
         options = build.MethodOptions(weights=table.weights, probabilities=table.probabilities)
         return build.nowcaster(method, options)

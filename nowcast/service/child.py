@@ -53,6 +53,10 @@ _PRELOADED = (
     "nowcast.products.netcdf",
     "nowcast.products.reading",
     "nowcast.verify.scoring",
+    "nowcast.service.quality",
+    # What xarray looks for as soon as it writes or compares.
+    "dask.array",
+    "distributed",
 )
 _HEAVY = ("nowcast.forecast.", "nowcast.verify.")
 # For a child that has answered to end by itself, and for one that was killed to be gone.
