@@ -142,7 +142,7 @@ def test_a_frame_until_the_next_one_fits_gauges_better_than_the_trapezoid(
     rates = at_cells(frames["rainfall_rate"].values, cells).astype(np.float64)
     edges = archive.times[:-1:3]
     fell = amounts_between(gauges, edges)
-    times = (archive.times - archive.times[0]) / np.timedelta64(1, "m")
+    minutes = (archive.times - archive.times[0]) / np.timedelta64(1, "m")
     # A trapezoid is the step rule of the means of neighbours.
     middles = (rates[:-1] + rates[1:]) / 2
     ours, trapezoid = (
