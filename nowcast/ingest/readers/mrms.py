@@ -191,7 +191,7 @@ def _numbers(
     if _get(handle, "packingType") == "grid_png" and not _get(handle, "bitmapPresent"):
         numbers = _picture(handle, path=path, shape=shape)
         binary, decimal = (np.float64(_get(handle, f"{b}ScaleFactor")) for b in _SCALES)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused later
+        with np.errstate(all="ignore"):  # what is not finite is refused later
             every = np.arange(int(numbers.max()) + 1) * 2.0**binary
             values = ((_get(handle, "referenceValue") + every) / 10.0**decimal).astype(np.float32)
         found = numbers.shape

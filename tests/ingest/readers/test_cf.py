@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import netCDF4
 import numpy as np
 import pyproj
@@ -14,7 +15,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nowcast.field.errors import FormatError, UnsafeFileError
+from nowcast.field.errors import FormatError, SchemaError, UnsafeFileError
 from nowcast.field.grid import Grid
 from nowcast.field.schema import Frames, as_radar, forecast_dataset, frames_dataset, grid_of
 from nowcast.field.units import ZR
@@ -736,3 +737,21 @@ def test_a_chunk_cut_short(tmp_path: Path, codec: str) -> None:
         FormatError, match=r"a\.zarr(: truncated or damaged|/rain/0.0.0: cut short)"
     ):
         CfFile().read(path)
+
+
+def test_dimensions_that_are_no_references_are_refused(tmp_path: Path, shared_data: Path) -> None:
+    """The netCDF library aborts the process on them: mutant 214 of the fuzz."""
+    path = tmp_path / "dimensions.nc"
+    path.write_bytes((shared_data / IMPROVER).read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["lwe_precipitation_rate"].attrs["DIMENSION_LIST"] = np.zeros(10)
+    with pytest.raises(FormatError, match="dimensions of lwe_precipitation_rate are float64"):
+        CfFile().read(path)
+
+
+def test_a_projection_that_cannot_be_written_is_refused() -> None:
+    """As PROJ made one of damaged axes: mutant 1043 of the fuzz."""
+    attrs = {"crs_wkt": 'PROJCRS["unnamed",CS[Cartesian,2]]'}
+    dataset = xr.Dataset({"crs": ((), 0, attrs)}, coords={"y": [1.0, 0.0], "x": [0.0, 1.0]})
+    with pytest.raises(SchemaError, match="variable crs holds no projection"):
+        grid_of(dataset)

@@ -215,3 +215,23 @@ def test_a_message_that_declares_too_much_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(UnsafeFileError, match="declares 100000x100000 cells"):
         MrmsGrib().read(path)
+
+
+@pytest.mark.parametrize("scale", ["binary", "decimal"])
+def test_scales_beyond_all_numbers_are_refused(tmp_path: Path, scale: str) -> None:
+    """Mutant 1833 of the fuzz: 10 to the power of 32767."""
+    path = message(tmp_path, [[-3, -1, 0], [1.5, 0.2, 80]], as_image=True)
+    data = bytearray(path.read_bytes())
+    start = data.rindex(struct.pack(">IB", 21, 5))
+    place = start + {"binary": 15, "decimal": 17}[scale]
+    # GRIB keeps the sign in the first bit.
+    data[place : place + 2] = struct.pack(">H", 0xFFFF if scale == "decimal" else 0x7FFF)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="infinite"):
+        MrmsGrib().read(path)
+
+
+def test_a_picture_of_another_size_than_the_grid_is_not_unpacked(tmp_path: Path) -> None:
+    path = message(tmp_path, np.zeros((20, 30)), as_image=True, Ni=60)
+    with pytest.raises(FormatError, match="an image of 20x30 in the GRIB, expected 20x60"):
+        MrmsGrib().read(path)
