@@ -36,9 +36,9 @@ def sources(as_json: AsJson = False) -> None:
 
         nowcast sources --json
     """
-    from nowcast import build
+    from nowcast import build_fetching
 
-    profiles = build.sources()
+    profiles = build_fetching.sources()
     if as_json:
         print_json([profile.model_dump(mode="json") for profile in profiles.values()])
         return
@@ -86,12 +86,12 @@ def fetch(
 
         nowcast fetch --source mrms --into radar
     """
-    from nowcast import build
+    from nowcast import build_fetching
 
-    profile, back = build.source(source), _age(since)
+    profile, back = build_fetching.source(source), _age(since)
     signal.signal(signal.SIGTERM, _interrupted)
     problem = None
-    with build.collecting(profile, into) as collector:
+    with build_fetching.collecting(profile, into) as collector:
         from nowcast.fetch.collect import Problem, rounds
 
         events = (

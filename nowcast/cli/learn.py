@@ -62,17 +62,17 @@ def train(
 
         nowcast train --from shipped --feed openmrg --archive DATA/radar/openmrg --steps 2 --out my
     """
-    from nowcast import build
+    from nowcast import build_learning
 
-    chosen = build.training_recipe(
+    chosen = build_learning.training_recipe(
         recipe=recipe, feed_name=feed, archive_folder=archive, series=series
     )
-    plan = build.plan(chosen, steps=steps, seed=seed, device=device)
+    plan = build_learning.plan(chosen, steps=steps, seed=seed, device=device)
     if begin_with is not None:
-        plan = build.tuned_plan(plan, weights=begin_with)
+        plan = build_learning.tuned_plan(plan, weights=begin_with)
     say("reading the archives")
-    episodes = build.episodes(chosen.sources, plan=plan, data=data or Path())
-    validation = build.episodes(chosen.validation, plan=plan, data=data or Path())
+    episodes = build_learning.episodes(chosen.sources, plan=plan, data=data or Path())
+    validation = build_learning.episodes(chosen.validation, plan=plan, data=data or Path())
     judges: list[Episode] = []
     if begin_with is not None:
         from nowcast.learn.tuning import held_out
@@ -81,7 +81,7 @@ def train(
     for episode in episodes:
         say(f"  {episode.name}: {episode.radar.sizes['time']} frames")
     with progress("training", plan.settings.steps) as advance:
-        header = build.trained(
+        header = build_learning.trained(
             episodes,
             plan=plan,
             out=out,
@@ -135,16 +135,16 @@ def decide(
 
         nowcast decide weights.safetensors --feed openmrg --archive DATA/radar/openmrg --every 40
     """
-    from nowcast import build
+    from nowcast import build_learning
     from nowcast.learn.decisions import decide as decide_on
 
-    chosen = build.training_recipe(
+    chosen = build_learning.training_recipe(
         recipe=recipe, feed_name=feed, archive_folder=archive, series=series
     )
-    plan = build.plan(chosen, steps=None, seed=None, device="cpu")
+    plan = build_learning.plan(chosen, steps=None, seed=None, device="cpu")
     say("reading the archives")
     sources = (*chosen.sources, *chosen.validation)
-    episodes = build.episodes(sources, plan=plan, data=data or Path())
+    episodes = build_learning.episodes(sources, plan=plan, data=data or Path())
     forecasts = sum(len(episode.issues[::every]) for episode in episodes)
     with progress("forecasting", forecasts) as advance:
         head = decide_on(weights, episodes, every=every, heard=advance)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote
 from misbehaving import Asked, Server, etag
 
 from config.source import SourceProfile
-from nowcast import build
+from nowcast import build_fetching
 from nowcast.fetch.clocks import Clocks
 from nowcast.fetch.collect import Collector, Fetched, Problem
 from nowcast.fetch.web import Web
@@ -281,14 +281,14 @@ class Start:
     def web(self, profile: SourceProfile) -> Web:
         """The network, at the time that the test says."""
         clocks = Clocks(lambda: self.time.now, self.time.look, self.time.sleep)
-        return build.web(profile, clocks=clocks)
+        return build_fetching.web(profile, clocks=clocks)
 
     def __call__(
         self, profile: SourceProfile, folder: Path | None = None, *, asked: Web | None = None
     ) -> Session:
         self.stack.close()
         asked = asked or self.web(profile)
-        collecting = build.collecting(profile, folder or self.folder, asked=asked)
+        collecting = build_fetching.collecting(profile, folder or self.folder, asked=asked)
         return Session(self.stack.enter_context(collecting), self.time)
 
 

@@ -20,7 +20,7 @@ from misbehaving import Fault, Server
 from offers import HDF5, Offer, Start, files_of, profile_of, utc
 from typer.testing import CliRunner
 
-from nowcast import build
+from nowcast import build, build_fetching
 from nowcast.cli.app import app
 from nowcast.cli.fetch import fetch
 from nowcast.fetch.collect import Fetched
@@ -238,7 +238,7 @@ def test_a_real_tar_file_comes_by_its_own_source(
     server.files["/rv/"] = f'<a href="{quote(path.name)}">{path.name}</a>'.encode()
     server.files[f"/rv/{path.name}"] = path.read_bytes()
     start.time.now = utc("2025-09-23T09:00")
-    shipped = build.source("dwd-rv")
+    shipped = build_fetching.source("dwd-rv")
     profile = profile_of(
         server.host,
         {"kind": "index", "url": f"{server.url}/rv/"},

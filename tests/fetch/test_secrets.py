@@ -13,7 +13,7 @@ from offers import Offer, Start, frame, named
 from typer.testing import CliRunner
 
 from config.secret import Secret, SecretError
-from nowcast import build
+from nowcast import build_fetching
 from nowcast.cli.app import app
 from nowcast.fetch.collect import Problem
 from nowcast.field.errors import UsageError
@@ -154,7 +154,7 @@ def test_a_key_that_is_missing_is_told_before_anyone_is_asked(
     profile = Offer(server, "knmi").profile()
     with (
         pytest.raises(UsageError, match="TEST_KNMI_KEY"),
-        build.collecting(profile, tmp_path / "radar"),
+        build_fetching.collecting(profile, tmp_path / "radar"),
     ):
         pass
     assert server.asked == []

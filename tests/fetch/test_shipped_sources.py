@@ -20,7 +20,7 @@ from offers import HDF5, Start, files_of, utc
 
 from config import load_source
 from config.load import ConfigError
-from nowcast import build
+from nowcast import build, build_fetching
 from nowcast.fetch.collect import Fetched, Problem
 from nowcast.fetch.guard import Place
 from nowcast.fetch.wire import Answer
@@ -214,7 +214,7 @@ def test_all_sources_ship() -> None:
 def test_a_source_and_its_service(name: str, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KNMI_API_KEY", "a-key")
     pages, expected = SERVICES[name]
-    profile, world = build.source(name), World(pages)
+    profile, world = build_fetching.source(name), World(pages)
     real = start.web(profile)
     web = dataclasses.replace(
         real,
@@ -230,7 +230,7 @@ def test_a_source_and_its_service(name: str, start: Start, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_a_source_says_that_nobody_has_seen_it_work(name: str) -> None:
-    profile = build.source(name)
+    profile = build_fetching.source(name)
     assert not profile.verified
     assert profile.attribution
     assert not profile.allow_http
@@ -277,11 +277,11 @@ def test_a_wrong_profile_is_told_which_key(tmp_path: Path, mistake: str) -> None
 
 def test_a_source_that_nobody_knows() -> None:
     with pytest.raises(UsageError, match=r"unknown source 'mrm'\. Did you mean mrms"):
-        build.source("mrm")
+        build_fetching.source("mrm")
 
 
 def test_a_name_that_the_feed_would_not_read(start: Start) -> None:
-    profile = build.source("ukmo").model_copy(update={"local": "{time:%Y%m%d}.h5"})
+    profile = build_fetching.source("ukmo").model_copy(update={"local": "{time:%Y%m%d}.h5"})
     world = World(SERVICES["ukmo"][0])
     real = start.web(profile)
     guard = dataclasses.replace(real.guard, resolve=lambda _host, _port: ["93.184.216.34"])

@@ -1,0 +1,166 @@
+"""Recipes and options of training become episodes, a plan, and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config import load
+from nowcast import build
+from nowcast.field.errors import UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from config.recipe import ArchiveSource, Recipe
+    from nowcast.learn.episodes import Episode
+    from nowcast.learn.training import Plan
+
+
+def read_recipe(name: str) -> Recipe:
+    """A training recipe; raises UsageError."""
+    from config.recipe import recipe as read
+
+    try:
+        return read(name)
+    except load.ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+def training_recipe(
+    *, recipe: str | None, feed_name: str | None, archive_folder: Path | None, series: str | None
+) -> Recipe:
+    """The recipe of that name, or one made of a single archive; raises UsageError for neither."""
+    if recipe is not None:
+        return read_recipe(recipe)
+    if feed_name is None or archive_folder is None:
+        raise UsageError("nothing to learn from: give --feed and --archive, or --recipe")
+    from config.recipe import ArchiveSource, Recipe
+
+    profile = build.feed(feed_name)
+    source = ArchiveSource(feed=feed_name, archive=str(archive_folder.absolute()), series=series)
+    return Recipe(title=profile.title, licence_notes=profile.licence, sources=(source,))
+
+
+def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) -> Plan:
+    """How to train by the recipe, with another number of steps or seed where given."""
+    from mim_core.settings import TrainSettings
+    from nowcast.forecast.head import RainHead
+    from nowcast.learn.crops import CropSettings
+    from nowcast.learn.training import Plan
+
+    training, network, head = recipe.training, recipe.network, RainHead()
+    wanted = steps or training.steps
+    settings = TrainSettings(
+        steps=wanted,
+        learning_rate=training.learning_rate,
+        schedule="cosine",
+        final_fraction=0.05,
+        warm_up_steps=min(training.warm_up_steps, wanted // 4),
+        gradient_clip=training.gradient_clip,
+        ema_decay=training.ema_decay,
+        precision=training.precision,
+        seed=training.seed if seed is None else seed,
+        checkpoint_every=50,
+        validate_every=100,
+        accelerator=device,
+    )
+    return Plan(
+        head=head,
+        architecture=head.config(
+            hidden=network.hidden,
+            layers=network.layers,
+            kernel_size=network.kernel_size,
+            patch=network.patch,
+            layer_norm=network.layer_norm,
+        ),
+        crops=CropSettings(size=training.crop),
+        settings=settings,
+        batch_size=training.batch_size,
+        leads=training.leads,
+    )
+
+
+def tuned_plan(begun: Plan, *, weights: str) -> Plan:
+    """The plan with the architecture and head of ``weights``, which training begins with.
+
+    ``shipped``, or the path of a checkpoint. A tenth of the learning rate: what the weights know is
+    to be kept. Raises WeightsError.
+    """
+    from dataclasses import replace
+
+    from mim_core import checkpoint
+    from nowcast.forecast.head import RainHead
+    from nowcast.forecast.shipped import shipped_weights
+
+    path = shipped_weights() if weights == "shipped" else Path(weights)
+    try:
+        network, metadata = checkpoint.load(path)
+    except checkpoint.CheckpointError as error:
+        raise WeightsError(str(error)) from error
+    head = metadata.get("head")
+    if not isinstance(head, dict):
+        raise WeightsError(f"{path}: no head in the header, expected weights for rain")
+    slower = replace(begun.settings, learning_rate=begun.settings.learning_rate / 10)
+    return replace(
+        begun,
+        head=RainHead.from_dict(head),
+        architecture=network.config,
+        settings=slower,
+        begin_with=path,
+    )
+
+
+def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> list[Episode]:
+    """The sequences of all sources that are long enough; raises SourceError."""
+    from nowcast.field.schema import Frames
+    from nowcast.learn.episodes import episodes_of
+
+    found: list[Episode] = []
+    for source in sources:
+        from_archive = build.archive(source.feed, data / source.archive, series=source.series)
+        times = from_archive.times
+        frames = from_archive.frames_between(times[0], times[-1])
+        found += episodes_of(
+            Frames(frames.isel(time=slice(None, None, source.every))),
+            name=f"{source.feed} {times[0].astype('datetime64[h]')}",
+            cadence=from_archive.cadence * source.every,
+            history=plan.head.history,
+            leads=plan.leads,
+        )
+    return found
+
+
+def trained(
+    episodes: Sequence[Episode],
+    *,
+    plan: Plan,
+    out: Path,
+    validation: Sequence[Episode],
+    recipe: Recipe,
+    heard: Callable[[int, float], None],
+) -> dict[str, object]:
+    """Train and write the weights; the header that they carry. Raises UsageError, MethodError."""
+    try:
+        from mim_core.train import TrainingError
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"training needs {error.name}: pip install 'mim-nowcast[train]'"
+        ) from error
+    from nowcast.field.atomic import make_folder
+    from nowcast.field.errors import MethodError
+    from nowcast.learn.training import Watch, train
+
+    make_folder(out.absolute().parent)
+    about = {"title": recipe.title, "licence_notes": recipe.licence_notes}
+    try:
+        return train(
+            episodes,
+            plan=plan,
+            out=out,
+            validation=validation,
+            about=about,
+            watch=Watch(step=heard),
+        )
+    except (TrainingError, ValueError) as error:
+        raise MethodError(f"training into {out}: {error}") from error
