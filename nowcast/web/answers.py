@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _WORTH_PACKING = 1400  # bytes: what fits into one packet anyway
-_PACKED_KINDS = ("text/", "application/json", "image/svg")
+_PACKED_KINDS = ("text/", "application/json", "application/prs.", "image/svg")
 
 
 def answer(request: Request, body: bytes, kind: str, *, seconds: int = 0) -> Response:

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from nowcast.field.errors import FormatError, MissingFramesError, NowcastError
-from nowcast.web import look
+from nowcast.web import edr, look, programs
+from nowcast.web.files import Files
 from nowcast.web.guard import Guard
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ def application(gallery: Gallery, *, door: Door | None = None) -> ASGIApp:
     )
     app.add_exception_handler(NowcastError, _problem)
     app.add_exception_handler(Exception, _fault)
-    app.include_router(look.router(gallery))
+    for routes in (
+        look.router(gallery),
+        programs.router(gallery, Files()),
+        edr.router(gallery),
+        look.assets_router(),  # last: it takes every address that is left
+    ):
+        app.include_router(routes)
     return Guard(app, hosts=door.hosts, token=door.token)
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from nowcast.web import facts, page
 from nowcast.web.answers import answer, json_answer
+from nowcast.web.drift import arrows
 from nowcast.web.geography import geography_of
 from nowcast.web.layers import LAYER_ID, TIME_ID
 from nowcast.web.library import FORECAST_ID
@@ -63,6 +64,11 @@ def router(gallery: Gallery) -> APIRouter:
         opened = gallery.open(forecast)
         return json_answer(request, timeline(opened, gallery.seen, lon=lon, lat=lat))
 
+    @routes.get("/data/{forecast}/motion.json", responses=MISSING, tags=["page"])
+    def motion(request: Request, forecast: ForecastId) -> Response:
+        """Where what is at a place will be in an hour: [lon, lat, lon, lat] of each arrow."""
+        return json_answer(request, {"arrows": arrows(gallery.open(forecast))})
+
     @routes.get(
         "/data/{forecast}/{layer}/{time}.png",
         response_class=Response,
@@ -73,6 +79,13 @@ def router(gallery: Gallery) -> APIRouter:
         """A layer at a time, in Web Mercator, over the bounds that ``forecast.json`` names."""
         body = gallery.picture(forecast, layer, time)
         return answer(request, body, "image/png", seconds=_PICTURE_SECONDS)
+
+    return routes
+
+
+def assets_router() -> APIRouter:
+    """The page's files."""
+    routes = APIRouter()
 
     @routes.get("/{name:path}", include_in_schema=False)
     def asset(request: Request, name: str) -> Response:

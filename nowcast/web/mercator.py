@@ -98,6 +98,18 @@ def tile_raster(grid: Grid, *, zoom: int, column: int, row: int, size: int) -> R
     return _raster(grid, west=west, north=north, pixel=side / size, shape=(size, size))
 
 
+def cells_at(
+    grid: Grid, lon: NDArray[np.float64], lat: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Row and column of the cell at each place (degrees), and whether the grid has it; 0 if not."""
+    across, down = _from_lonlat(grid).transform(lon, lat)
+    with np.errstate(invalid="ignore"):
+        row = np.floor((grid.north - down) / grid.dy)
+        column = np.floor((across - grid.west) / grid.dx)
+        inside = (row >= 0) & (row < grid.height) & (column >= 0) & (column < grid.width)
+    return np.where(inside, row, 0).astype(int), np.where(inside, column, 0).astype(int), inside
+
+
 def _raster(
     grid: Grid, *, west: float, north: float, pixel: float, shape: tuple[int, int]
 ) -> Raster:
@@ -106,15 +118,10 @@ def _raster(
     x = west + pixel * (np.arange(width) + 0.5)
     y = north - pixel * (np.arange(height) + 0.5)
     lon, lat = np.degrees(x / RADIUS), np.degrees(np.arctan(np.sinh(y / RADIUS)))
-    across, down = _from_lonlat(grid).transform(*np.meshgrid(lon, lat))
-    with np.errstate(invalid="ignore"):
-        row = np.floor((grid.north - down) / grid.dy)
-        column = np.floor((across - grid.west) / grid.dx)
-        inside = (row >= 0) & (row < grid.height) & (column >= 0) & (column < grid.width)
+    row, column, inside = cells_at(grid, *np.meshgrid(lon, lat))
     scale = math.cos(math.radians(float(np.mean(lat))))
     factor = max(1, int(pixel * scale / max(grid.cell_metres)))
-    row, column = np.where(inside, row, 0) // factor, np.where(inside, column, 0) // factor
-    number = row * math.ceil(grid.width / factor) + column
+    number = row // factor * math.ceil(grid.width / factor) + column // factor
     cells = np.where(inside, number, -1).astype(np.int32)
     return Raster(west=west, north=north, pixel=pixel, factor=factor, cells=cells)
 

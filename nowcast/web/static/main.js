@@ -1,6 +1,7 @@
 // The page: what is looked at (store.js) on one side, what shows it on the other.
 
 import { fetchJson } from "./api.js";
+import { Arrows } from "./arrows.js";
 import { listen } from "./keyboard.js";
 import { Layerbox } from "./layerbox.js";
 import { createMap, showGeography } from "./map.js";
@@ -22,6 +23,7 @@ const map = createMap(document.getElementById("map"));
 const trust = new Trust();
 const layerbox = new Layerbox(store);
 const place = new Place(store, map);
+const arrows = new Arrows(map);
 const pictures = new Pictures(() => { draw(); timebar.loaded(); });
 const timebar = new Timebar(store, (frame) => {
   const { key } = request(frame);
@@ -90,6 +92,7 @@ async function showForecast(id) {
   wantPictures();
   draw();
   place.refresh();
+  showMotion();
   credit(found, land);
   performance.mark("map-usable");
 }
@@ -105,6 +108,11 @@ function layMap(found, land) {
   overlay = createOverlay(map, found.bounds, found.size);
   overlay.setOpacity(store.state.opacity);
   place.setTowns(land.places);
+}
+
+function showMotion() {
+  const { forecast, motion } = store.state;
+  arrows.show(forecast, motion && facts.motion).catch(() => trust.serverLost());
 }
 
 function credit(found, land) {
@@ -148,6 +156,7 @@ store.on(["forecast"], ({ forecast }) => showForecast(forecast).catch(() => {
 }));
 store.on(["time"], draw);
 store.on(["layer"], () => { if (facts) { wantPictures(); draw(); } });
+store.on(["motion"], showMotion);
 store.on(["opacity"], ({ opacity }) => overlay?.setOpacity(opacity));
 store.on(["view", "forecast", "layer", "time", "place", "motion", "cells"], (state) => {
   history.replaceState(null, "", toAddress(state));
