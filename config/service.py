@@ -163,6 +163,48 @@ class FetchTable(_Table):
     since_minutes: Minutes = 120.0
 
 
+class SkillTable(_Table):
+    """How forecasts are verified, and when a simpler method is published in place of MIM.
+
+    Attributes:
+        verify: whether every forecast is scored when its truth comes.
+        gate: whether MIM gives way to a simpler method that it has lost to.
+        thresholds_mm_h: at which it is scored.
+        scales_cells: the windows of FSS.
+        threshold_mm_h: the rain that the gate asks about.
+        window_hours: that the gate looks back on.
+        return_hours: that must speak for MIM before it comes back.
+        hold_hours: how long a decision stands at the least.
+        keep_days: how long sums are kept; tables of days stay.
+
+    """
+
+    verify: bool = True
+    gate: bool = True
+    thresholds_mm_h: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1, 0.5, 1, 5, 10)
+    scales_cells: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (9, 17)
+    threshold_mm_h: Positive = 0.5
+    window_hours: Positive = 24.0
+    return_hours: Positive = 12.0
+    hold_hours: Minutes = 3.0
+    keep_days: Positive = 40.0
+
+
+class MonitorTable(_Table):
+    """What operators see.
+
+    Attributes:
+        port: of /livez, /readyz and /metrics; 0 for none.
+        host: where they are listened for; other than loopback in a container alone.
+        log: JSON lines, a console's colours, or whichever fits what standard error is.
+
+    """
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    host: Literal["127.0.0.1", "::1", "0.0.0.0"] = "127.0.0.1"
+    log: Literal["auto", "json", "console"] = "auto"
+
+
 class ServiceSettings(_Table):
     """The whole file; paths are relative to it.
 
@@ -178,6 +220,8 @@ class ServiceSettings(_Table):
     quality: QualityTable = QualityTable()
     products: ProductsTable = ProductsTable()
     retention: RetentionTable = RetentionTable()
+    skill: SkillTable = SkillTable()
+    monitor: MonitorTable = MonitorTable()
     fetch: tuple[FetchTable, ...] = ()
 
     @model_validator(mode="after")

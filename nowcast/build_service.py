@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from config.load import ConfigError
 from config.service import ServiceSettings, read_settings
 from nowcast import build
+from nowcast.build_operators import watched
 from nowcast.cycle import HISTORY
 from nowcast.field.errors import UsageError
-from nowcast.service import child, journal
+from nowcast.service import child
 from nowcast.service.accepted import Feed
 from nowcast.service.arrival import Arrivals
 from nowcast.service.chores import Chores
@@ -104,6 +105,7 @@ class Surroundings:
         before_tick, after_tick: what else is done around a tick.
         chores: what is done while nothing live is due, besides the maps.
         prefer: which method to begin with.
+        beside: what stands beside a live service and ends with it, as its health server does.
 
     """
 
@@ -115,6 +117,7 @@ class Surroundings:
     after_tick: tuple[AfterTick, ...] = ()
     chores: tuple[Chore, ...] = ()
     prefer: Preference = lambda now: ("", "")  # noqa: ARG005
+    beside: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     def hear(self, event: Event) -> None:
         """Tell every listener."""
@@ -162,15 +165,8 @@ class _Assembly:
 
     @property
     def feed(self) -> Feed:
-        """What comes in; raises UsageError where the time between frames is not known."""
-        table = self.settings.feed
-        profile = build.feed(table.name)
-        cadence = table.cadence_minutes or profile.cadence_minutes
-        if cadence is None:
-            raise UsageError(
-                f"feed {table.name} states no cadence: give feed.cadence_minutes in the settings"
-            )
-        return Feed(profile, table.series, cadence)
+        """What comes in."""
+        return feed_of(self.settings)
 
     def _intake(self) -> Intake:
         table, frames = self.settings.feed, Frames(self.ledger)
@@ -260,6 +256,22 @@ class _Assembly:
         )
 
 
-def surroundings(settings: ServiceSettings) -> Surroundings:  # noqa: ARG001
-    """What plugs into a service, live or in a replay."""
-    return Surroundings(listeners=(journal.tell,))
+def feed_of(settings: ServiceSettings) -> Feed:
+    """What comes in; raises UsageError where the time between frames is not known."""
+    table = settings.feed
+    profile = build.feed(table.name)
+    cadence = table.cadence_minutes or profile.cadence_minutes
+    if cadence is None:
+        raise UsageError(
+            f"feed {table.name} states no cadence: give feed.cadence_minutes in the settings"
+        )
+    return Feed(profile, table.series, cadence)
+
+
+def surroundings(settings: ServiceSettings) -> Surroundings:
+    """What plugs into a service, live or in a replay: logs, metrics, the closed loop.
+
+    Raises UsageError where a library is missing.
+    """
+    recipe = ServiceRecipe(settings)
+    return watched(Surroundings(), settings, feed=feed_of(settings), recipe=recipe)

@@ -50,7 +50,7 @@ def live(settings: ServiceSettings) -> None:
     programs = _fetchers(settings, around)
     around = replace(around, after_tick=(*around.after_tick, programs))
     try:
-        with service(settings, around) as served:
+        with service(settings, around) as served, around.beside:
             metronome = _metronome(settings, served, woken)
             watch = Watch(
                 settings.feed.folder, woken.set, settings.feed.settle_seconds, around.hear

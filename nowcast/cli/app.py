@@ -22,6 +22,7 @@ from nowcast.cli import (
     points,
     scores,
     serve,
+    skill,
     view,
 )
 from nowcast.field.errors import NowcastError
@@ -52,6 +53,7 @@ groups = (
     doctor,
     demo,
     serve,
+    skill,
     view,
     benchmark,
 )
