@@ -40,6 +40,7 @@ class MethodOptions:
         members: of an ensemble; None for the method's own number: 20 of STEPS, none of MIM.
         seed: of what is drawn at random.
         probabilities: whether MIM says probabilities of exceedance too.
+        effects: whether MIM says what its difference memory adds to the rain.
 
     """
 
@@ -48,6 +49,7 @@ class MethodOptions:
     members: int | None = None
     seed: int = 1
     probabilities: bool = True
+    effects: bool = False
 
 
 def feed(name: str) -> FeedProfile:
@@ -123,6 +125,7 @@ def _known_methods(options: MethodOptions) -> dict[str, Callable[[], Nowcaster]]
             weights=weights,
             device=options.device,
             probabilities=options.probabilities,
+            effects=options.effects,
             members=options.members or 0,
             seed=options.seed,
         )

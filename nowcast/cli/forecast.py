@@ -39,6 +39,10 @@ def run(
     seed: common.Seed = 1,
     series: common.Series = None,
     probabilities: common.Probabilities = True,
+    differences: Annotated[
+        bool,
+        typer.Option(help="Write what MIM's difference memory adds to the rain: growth, decay."),
+    ] = False,
     maps: Annotated[bool, typer.Option(help="Draw a map of every lead.")] = True,
     cog: Annotated[bool, typer.Option(help="Write a cloud-optimised GeoTIFF.")] = False,
     zarr: Annotated[bool, typer.Option(help="Write a Zarr store.")] = False,
@@ -62,7 +66,12 @@ def run(
     from nowcast.field.atomic import make_folder
 
     options = build.MethodOptions(
-        weights=weights, device=device, members=members, seed=seed, probabilities=probabilities
+        weights=weights,
+        device=device,
+        members=members,
+        seed=seed,
+        probabilities=probabilities,
+        effects=differences,
     )
     nowcaster = build.nowcaster(method, options)
     source = build.archive(feed, archive, series=series)

@@ -57,6 +57,10 @@ _EXTRA_ATTRS: dict[str, dict[str, Any]] = {
     },
     "motion_x": {"long_name": "motion of the echoes towards increasing x", "units": "m s-1"},
     "motion_y": {"long_name": "motion of the echoes towards increasing y", "units": "m s-1"},
+    "rainfall_rate_from_differences": {
+        "long_name": "rain rate that the difference memory adds: growth above 0, decay below",
+        "units": RATE,
+    },
     "growth": {"long_name": "growth of the rain rate along the motion", "units": "mm h-1 h-1"},
     "quality_flag": {
         "standard_name": "quality_flag",

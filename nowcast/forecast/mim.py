@@ -23,7 +23,7 @@ from nowcast.forecast.members import ensemble
 from nowcast.forecast.motion import decibel, motion_of
 from nowcast.forecast.noise import NoiseSource
 from nowcast.forecast.quality import quality_flag
-from nowcast.forecast.rollout import moved_out
+from nowcast.forecast.rollout import Beside, moved_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +64,8 @@ class Mim:
         probabilities: whether probabilities of exceedance are said too.
         members: of the ensemble that is drawn from the probabilities; 0 for none.
         seed: of the members.
+        effects: whether it is said what the difference memory adds to the rain, which takes a
+            second run of the network.
         find_motion: gives the motion of the echoes (2, y, x), in cells a step: x, then down y.
 
     """
@@ -73,6 +75,7 @@ class Mim:
     probabilities: bool = True
     members: int = 0
     seed: int = 1
+    effects: bool = False
     name: str = "mim"
     find_motion: Callable[[schema.Radar], Rates] = motion_of
 
@@ -101,7 +104,7 @@ class Mim:
         self._refuse_what_does_not_fit(shape, steps=steps)
         motion = self.find_motion(past)
         try:
-            rate, chances, members = self._forecast(past, motion, steps=steps)
+            rate, chances, members, effects = self._forecast(past, motion, steps=steps)
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise MethodError(f"{self.name}: no memory for a grid of {shape}") from error
         extra: dict[str, tuple[tuple[str, ...], ArrayLike]] = {
@@ -118,6 +121,8 @@ class Mim:
         if members is not None:
             coords["realization"] = np.arange(self.members)
             extra["rainfall_rate_member"] = (("realization", *LEAD_DIMS), members)
+        if effects is not None:
+            extra["rainfall_rate_from_differences"] = (LEAD_DIMS, effects)
         return schema.forecast_dataset(
             rate,
             past=past,
@@ -151,8 +156,8 @@ class Mim:
     @torch.no_grad()
     def _forecast(
         self, past: schema.Radar, motion: NDArray[np.float32], *, steps: int
-    ) -> tuple[Rates, Rates | None, Rates | None]:
-        """Rates (steps, y, x), probabilities (threshold, ...) and members (member, ...) or None."""
+    ) -> tuple[Rates, Rates | None, Rates | None, Rates | None]:
+        """Rates (steps, y, x), and chances, members and effects, each None where not asked for."""
         frames = torch.from_numpy(past["rainfall_rate"].values[-self.history :].copy())
         frames, velocity = frames.to(self.device), torch.from_numpy(motion).to(self.device)
         ways = displacements(velocity, steps=steps)
@@ -160,14 +165,18 @@ class Mim:
         rate = torch.empty((steps, *frames.shape[1:]))
         count = len(self.thresholds_mm_h) if says_chances else 0
         chances = torch.empty((count, *rate.shape))
+        effects = torch.empty(rate.shape if self.effects else 0)
         for lead, layers in enumerate(self._layers(frames, velocity, ways=ways)):
             rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
             chances[:, lead] = layers[1 : 1 + count]
+            if self.effects:
+                effects[lead] = layers[-1]
         members = self._drawn(chances, past=past, ways=ways) if self.members else None
         return (
             rate.numpy(),
             chances.numpy() if says_chances else None,
             None if members is None else members.numpy(),
+            effects.numpy() if self.effects else None,
         )
 
     def _layers(self, frames: Tensor, velocity: Tensor, *, ways: Tensor) -> Iterator[Tensor]:
@@ -179,7 +188,12 @@ class Mim:
             dry = unseen.expand(1 + len(head.thresholds_mm_h), *frames.shape[1:])
             return (warp(dry[None], way[None])[0] for way in ways)
         return moved_out(
-            frames, velocity, network=network, head=head, displacement=ways, chances=chances
+            frames,
+            velocity,
+            network=network,
+            head=head,
+            displacement=ways,
+            beside=Beside(chances=chances, effects=self.effects),
         )
 
     def _drawn(self, chances: Tensor, *, past: schema.Radar, ways: Tensor) -> Tensor:

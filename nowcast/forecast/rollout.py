@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
+from mim_core.diagnostics import differences_silent
 from mim_core.patches import from_patches, to_patches
 from mim_core.tiles import can_tile, step_in_tiles
 from nowcast.forecast.advect import to_lagrangian, warp
@@ -20,6 +22,20 @@ if TYPE_CHECKING:
     from nowcast.forecast.head import RainHead
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is said beside the rate.
+
+    Attributes:
+        chances: the probabilities of exceedance, (K, H, W).
+        effects: after them what the difference memory adds to the rate, (1, H, W) in mm h-1.
+
+    """
+
+    chances: bool
+    effects: bool = False
+
+
 def moved_out(
     frames: Tensor,
     motion: Tensor,
@@ -27,26 +43,35 @@ def moved_out(
     network: MIM,
     head: RainHead,
     displacement: Tensor,
-    chances: bool,
+    beside: Beside,
 ) -> Iterator[Tensor]:
-    """For each lead the rate, and below it the probabilities where ``chances``, as they arrive.
+    """For each lead the rate, and below it what is asked for ``beside`` it, as they arrive.
 
     ``frames`` (T, H, W) in mm h-1, NaN unseen; ``motion`` (2, H, W) in cells a step;
     ``displacement`` (lead, 2, H, W) says how far the air of each lead came. Yields (1, H, W) or
-    (1 + K, H, W), NaN where the air comes from what was not seen in the newest frame. One lead at
+    more, NaN where the air comes from what was not seen in the newest frame. One lead at
     a time, so that a continent needs the memory of the network's state and of a few maps.
     """
     hidden = torch.isnan(frames[-1:])
-    outputs = at_issue_time(frames, motion, network=network, head=head, steps=len(displacement))
-    for lead, output in enumerate(outputs):
-        layers = torch.where(hidden, torch.nan, head.said(output, chances=chances))
+    outputs = at_issue_time(
+        frames, motion, network=network, head=head, steps=len(displacement), effects=beside.effects
+    )
+    for lead, (output, silent) in enumerate(outputs):
+        said = head.said(output, chances=beside.chances)
+        if silent is not None:
+            said = torch.cat([said, said[:1] - head.said(silent, chances=False)])
+        layers = torch.where(hidden, torch.nan, said)
         yield warp(layers.unsqueeze(0), displacement[lead : lead + 1])[0]
 
 
 def at_issue_time(
-    frames: Tensor, motion: Tensor, *, network: MIM, head: RainHead, steps: int
-) -> Iterator[Tensor]:
-    """For each lead the output of the network (C, H, W), where the air is at issue time."""
+    frames: Tensor, motion: Tensor, *, network: MIM, head: RainHead, steps: int, effects: bool
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """For each lead the output of the network (C, H, W), where the air is at issue time.
+
+    Where ``effects`` with what it says at that step, from the same state, when its differences
+    are silent; else with None.
+    """
     step = partial(step_in_tiles, network) if can_tile(network.config) else network.step
     height, width = frames.shape[-2:]
     patch = network.config.patch
@@ -57,7 +82,15 @@ def at_issue_time(
     for frame in inputs[:-1]:
         _, state = step(to_patches(frame[None], patch=patch), state)
     fed = to_patches(inputs[-1:], patch=patch)
+
+    def whole(patched: Tensor) -> Tensor:
+        return from_patches(patched, patch=patch)[0, :, :height, :width]
+
     for _ in range(steps):
+        silent = None
+        if effects:
+            with differences_silent(network):
+                silent = whole(step(fed, state)[0])
         prediction, state = step(fed, state)
         fed = network.field(prediction)
-        yield from_patches(prediction, patch=patch)[0, :, :height, :width]
+        yield whole(prediction), silent

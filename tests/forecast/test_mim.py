@@ -61,6 +61,27 @@ def test_untrained_it_is_extrapolation(untrained: Path) -> None:
     np.testing.assert_allclose(np.nan_to_num(said), both, atol=0.051, rtol=1e-3)
 
 
+def test_what_the_difference_memory_adds_stands_beside_the_rain_on_request(trained: Path) -> None:
+    radar = past()
+    plain, said = Mim(trained)(radar, steps=3), Mim(trained, effects=True)(radar, steps=3)
+    np.testing.assert_array_equal(said["rainfall_rate"], plain["rainfall_rate"])
+    effect = said["rainfall_rate_from_differences"]
+    assert "rainfall_rate_from_differences" not in plain
+    assert effect.attrs["units"] == "mm h-1"
+    np.testing.assert_array_equal(np.isnan(effect), np.isnan(said["rainfall_rate"]))
+    assert float(abs(effect).max()) > 0
+
+
+def test_without_differences_they_add_nothing(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = MIM(HEAD.config(hidden=4, layers=2, layer_norm=False))
+    torch.nn.init.normal_(network.output.weight, std=0.1)
+    torch.nn.init.zeros_(network.blocks[0].stationary.input_gates.convolution.weight)
+    weights = saved(tmp_path / "silent.safetensors", network)
+    effect = Mim(weights, effects=True)(past(), steps=2)["rainfall_rate_from_differences"]
+    assert float(abs(effect).max()) == 0
+
+
 def test_probabilities_never_rise_with_the_threshold(trained: Path) -> None:
     chances = Mim(trained)(past(), steps=3)["probability_of_exceedance"]
     values = chances.transpose("threshold", "lead_time", "y", "x").values
