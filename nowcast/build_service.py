@@ -14,6 +14,7 @@ from nowcast import build
 from nowcast.build_operators import watched
 from nowcast.cycle import HISTORY
 from nowcast.field.errors import UsageError
+from nowcast.field.lock import only_one
 from nowcast.service import child
 from nowcast.service.accepted import Feed
 from nowcast.service.arrival import Arrivals
@@ -26,7 +27,6 @@ from nowcast.service.hands import Hand, InlineHand
 from nowcast.service.intake import Intake
 from nowcast.service.layout import Layout
 from nowcast.service.ledger import Ledger
-from nowcast.service.lock import only_one
 from nowcast.service.look import Look
 from nowcast.service.planning import Planner, span
 from nowcast.service.publish import Publisher
@@ -132,7 +132,8 @@ def service(settings: ServiceSettings, around: Surroundings) -> Iterator[Service
     Raises BusyError where another one works there, LedgerError, UsageError and ProductError.
     """
     layout = Layout(settings.service.data)
-    with only_one(layout.lock), Ledger.opened(layout.ledger) as ledger:
+    busy = f"{layout.root}: another service works there: stop it, or give this one its own folder"
+    with only_one(layout.lock, busy=busy), Ledger.opened(layout.ledger) as ledger:
         publisher = Publisher(layout)
         publisher.prepare()
         yield _Assembly(settings, around, publisher, ledger).service()

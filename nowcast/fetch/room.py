@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nowcast.field import atomic
-from nowcast.field.errors import BusyError, ProductError
+from nowcast.field.lock import only_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,21 +45,10 @@ class Room:
         """Have the corner alone; raises BusyError where another process has it, ProductError."""
         atomic.make_folder(self.parts)
         path = self.folder / ".fetch" / f"{self.source}.lock"
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise ProductError(f"{path}: could not be written: {error.strerror}") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BusyError(
-                f"{self.folder}: another process fetches {self.source} into it; end it first"
-            ) from error
-        else:
+        busy = f"{self.folder}: another process fetches {self.source} into it; end it first"
+        with only_one(path, busy=busy):
             self._tidy()
             yield
-        finally:
-            os.close(handle)
 
     def _tidy(self) -> None:
         """Remove parts that nobody went on with."""
