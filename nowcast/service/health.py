@@ -112,7 +112,9 @@ class HealthServer:
                 f"{error.strerror or error}; give another one, or 0 for none"
             ) from error
         self._server = server
-        self._thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+        self._thread = threading.Thread(
+            target=server.serve_forever, args=(0.1,), name="health", daemon=True
+        )
         self._thread.start()
         return int(server.server_port)
 

@@ -80,6 +80,11 @@ class Metrics:
         self._tick_seconds = histogram(name("tick_seconds"), "Length of a tick.", buckets=_SECONDS)
         self._gauges(partial(Gauge, registry=self.registry))
         self._begun: dict[str, float] = {}
+        # There from the start: what grows from nothing does not grow, to Prometheus.
+        for state in TERMINAL:
+            self._ended.labels(state)
+        for rung in RUNGS:
+            self._published.labels(rung)
 
     def _gauges(self, gauge: Callable[..., Gauge]) -> None:
         name = "nowcast_{}".format
