@@ -18,6 +18,8 @@ from benchmarks import layouts
 from config import benchmark as profiles
 from mim_core import checkpoint
 from mim_core.baselines import ConvLSTM
+from mim_core.config import MIMConfig
+from mim_core.model import MIM
 from nowcast import build_benchmark as build
 from nowcast.cli.app import app
 from nowcast.cli.benchmark import group
@@ -258,6 +260,22 @@ def test_every_profile_that_ships_can_be_built() -> None:
         full = name.endswith(("-full", "-wide"))
         assert (profile.training.steps == 80_000) == full, name
         assert ("Unmeasured without a GPU" in profile.about) == full, name
+
+
+def test_the_weights_of_small_profiles_may_ship() -> None:
+    for name, profile in build.benchmarks().items():
+        if profile.training.minutes is not None:
+            part = profile.network
+            config = MIMConfig(
+                in_channels=3,
+                num_hidden=(part.hidden,) * part.layers,
+                kernel_size=part.kernel_size,
+                patch=part.patch,
+                peepholes=part.peepholes,
+                frame_size=(16, 16),
+            )
+            size = sum(weight.numel() for weight in MIM(config).parameters())
+            assert 4 * size <= 4e6, f"{name}: {4 * size / 1e6:.1f} MB"
 
 
 def test_the_plain_recipe_trains_the_network_of_the_other_one() -> None:
