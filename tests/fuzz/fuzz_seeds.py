@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import rasterio
 import xarray as xr
+from affine import Affine
 from PIL import Image
 from rasterio.windows import Window
 
@@ -199,10 +200,12 @@ def _geotiff(radar: Path, into: Path) -> Seed:
     for path in paths:
         window = Window(2000, 3000, 256, 200)
         with rasterio.open(path) as whole:
+            at = whole.transform
+            corner = Affine(at.a, 0, at.c + 2000 * at.a, 0, at.e, at.f + 3000 * at.e)
             profile = whole.profile | {
                 "width": 256,
                 "height": 200,
-                "transform": whole.window_transform(window),
+                "transform": corner,
             }
             with rasterio.open(into / path.name, "w", **profile) as crop:
                 crop.update_tags(**whole.tags())
