@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nowcast.ingest.archive import Archive
     from nowcast.web.gallery import Gallery
+    from nowcast.web.skill import SkillSource
 
 _SHORTEST_TOKEN = 16
 
@@ -37,7 +38,7 @@ def gallery(
         folder = _service_folder(config)
     assert folder is not None
     library = library_of(folder)
-    return Gallery(library, Observations(frames or _frames_of_service(folder)))
+    return Gallery(library, Observations(frames or _frames_of_service(folder)), _skill(folder))
 
 
 def server(
@@ -48,10 +49,23 @@ def server(
         from nowcast.web import serve
         from nowcast.web.app import Door
     except ModuleNotFoundError as error:
-        raise UsageError(f"the viewer needs {error.name}: pip install 'mim-nowcast[web]'") from error
+        raise UsageError(
+            f"the viewer needs {error.name}: pip install 'mim-nowcast[web]'"
+        ) from error
     token = _token(token_file) if token_file is not None else ""
     names = tuple(name.lower() for name in known_as)
     return serve.server(shown, host=host, port=port, door=Door(hosts=names, token=token))
+
+
+def _skill(folder: Path) -> SkillSource:
+    """The scores beside the forecasts: a service's, or a hindcast's, or none."""
+    from nowcast.build_operators import store_of
+    from nowcast.service.layout import Layout
+    from nowcast.web.skill import HindcastSkill, ServiceSkill
+
+    if Layout(folder).published.is_dir():
+        return ServiceSkill(store_of(folder))
+    return HindcastSkill(folder)
 
 
 def _service_folder(config: Path) -> Path:

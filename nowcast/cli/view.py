@@ -29,6 +29,7 @@ ArchiveOfPast = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Join the command to the program."""
     app.command()(view)
+    app.command(name="export-site")(export_site)
 
 
 def view(
@@ -67,3 +68,30 @@ def view(
     warm(shown)
     say(f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl+C ends it)")
     server.run()
+
+
+def export_site(
+    out: Annotated[Path, typer.Argument(help="Folder to write the site to.", show_default=False)],
+    forecasts: Annotated[
+        Path | None, typer.Option(help="Folder of forecasts, or the data folder of a service.")
+    ] = None,
+    config: Config = None,
+    feed: FeedOfPast = None,
+    archive: ArchiveOfPast = None,
+    series: common.Series = None,
+    newest: Annotated[int, typer.Option(min=1, help="So many of the newest forecasts.")] = 1,
+) -> None:
+    """Write the viewer's page as a folder of files, for a plain web server or an object store.
+
+    Example:
+
+        nowcast export-site runs/site --forecasts runs/knmi --feed knmi --archive DATA/radar/knmi
+    """
+    from nowcast import build_viewer
+
+    shown = build_viewer.gallery(forecasts, config=config, past=(feed, archive, series))
+    from nowcast.web.export import export_site as export
+
+    count = export(shown, out, newest=newest)
+    say(f"{count} files in {out}")
+    typer.echo(str(out / "index.html"))

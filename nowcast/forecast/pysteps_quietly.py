@@ -46,3 +46,11 @@ def nowcast_method(name: str) -> Callable[..., Any]:
 def version() -> str:
     """The version of pysteps that answers."""
     return metadata.version("pysteps")
+
+
+def cell_tracking() -> Callable[..., Any]:
+    """T-DaTing of pysteps: images (T, H, W) in dBZ to tracks, cells of each image, and labels."""
+    with quietly():
+        from pysteps.tracking import tdating  # noqa: PLC0415 - late: it prints
+    method: Callable[..., Any] = tdating.dating
+    return method

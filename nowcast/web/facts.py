@@ -60,6 +60,7 @@ def forecast_facts(gallery: Gallery, opened: Opened) -> dict[str, Any]:
             for layer in layers.values()
         ],
         "motion": "motion_x" in opened.data,
+        "cells": "motion_x" in opened.data and "radar" in layers,
         "files": sorted(opened.listed.files),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nowcast.field.errors import MissingFramesError
 from nowcast.products.description import utc_now
@@ -15,6 +15,8 @@ from nowcast.web.library import Library, Listed
 from nowcast.web.observations import Observations
 from nowcast.web.opened import Opened, open_forecast
 from nowcast.web.remembered import Remembered
+from nowcast.web.skill import NoSkill, SkillSource
+from nowcast.web.storms import storms
 
 if TYPE_CHECKING:
     from nowcast.web.layers import Layer
@@ -30,14 +32,17 @@ class Gallery:
     Attributes:
         library: where forecasts come from.
         seen: the radar frames before and after them.
+        skill: scores of what was forecast.
         clock: the time (UTC), against which age is told.
 
     """
 
     library: Library
     seen: Observations
+    skill: SkillSource = field(default_factory=NoSkill)
     clock: Callable[[], datetime] = utc_now
     _open: Remembered[Opened] = field(default_factory=lambda: Remembered(_OPEN_FORECASTS))
+    _storms: Remembered[dict[str, Any]] = field(default_factory=lambda: Remembered(_OPEN_FORECASTS))
     _pictures: Remembered[bytes] = field(
         default_factory=lambda: Remembered(_PICTURES_BYTES, size=len)
     )
@@ -70,6 +75,11 @@ class Gallery:
         if found is None or time not in found.times:
             raise MissingFramesError(f"{opened.listed.id}: no layer {name} at {time}")
         return found
+
+    def cells(self, name: str) -> dict[str, Any]:
+        """The storm cells of a forecast, ready for JSON; raises MissingFramesError, FormatError."""
+        opened = self.open(name)
+        return self._storms.get(opened, lambda: {"cells": storms(opened, self.seen)})
 
     def picture(self, name: str, layer: str, time: str) -> bytes:
         """A PNG of the whole grid; raises MissingFramesError and FormatError."""

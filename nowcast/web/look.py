@@ -64,6 +64,16 @@ def router(gallery: Gallery) -> APIRouter:
         opened = gallery.open(forecast)
         return json_answer(request, timeline(opened, gallery.seen, lon=lon, lat=lat))
 
+    @routes.get("/data/skill.json", tags=["page"])
+    def skill(request: Request) -> Response:
+        """Scores of what was forecast, by method, lead and threshold, and reliability."""
+        return json_answer(request, gallery.skill.facts())
+
+    @routes.get("/data/{forecast}/cells.json", responses=MISSING, tags=["page"])
+    def cells(request: Request, forecast: ForecastId) -> Response:
+        """Storm cells at issue time: outline, where they came from, where they go."""
+        return json_answer(request, gallery.cells(forecast))
+
     @routes.get("/data/{forecast}/motion.json", responses=MISSING, tags=["page"])
     def motion(request: Request, forecast: ForecastId) -> Response:
         """Where what is at a place will be in an hour: [lon, lat, lon, lat] of each arrow."""

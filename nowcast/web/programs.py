@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Request
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HIGHEST_ZOOM = 12
 Zoom = Annotated[int, Path(ge=0, le=HIGHEST_ZOOM, description="Zoom level.")]
 Place = Annotated[int, Path(ge=0, lt=2**HIGHEST_ZOOM, description="Number of the tile.")]
-Size = Literal[256, 512]
+Size = Annotated[str, Path(pattern=r"^(?:256|512)$", description="Pixels a side.")]
 FILE_NAME = r"^[A-Za-z0-9_.-]{1,100}$"
 _SECONDS = 300
 
@@ -74,7 +74,7 @@ def router(gallery: Gallery, files: Files) -> APIRouter:
         """A tile of the newest forecast, or of the radar before it, at a time of weather-maps."""
         del colours, options
         name, layer, time = _frame_at(gallery, unix)
-        return painted(request, name, layer, time, Tile(z, x, y, size))
+        return painted(request, name, layer, time, Tile(z, x, y, int(size)))
 
     @routes.get(
         "/data/{forecast}/files/{name}",

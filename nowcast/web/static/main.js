@@ -2,10 +2,11 @@
 
 import { fetchJson } from "./api.js";
 import { Arrows } from "./arrows.js";
+import { Cells } from "./cells.js";
 import { listen } from "./keyboard.js";
 import { Layerbox } from "./layerbox.js";
 import { createMap, showGeography } from "./map.js";
-import { createOverlay } from "./overlay.js";
+import { createOverlay, lowerBound } from "./overlay.js";
 import { Pictures } from "./pictures.js";
 import { Place } from "./place.js";
 import { fromAddress, Store, toAddress } from "./store.js";
@@ -22,8 +23,9 @@ const store = new Store({
 const map = createMap(document.getElementById("map"));
 const trust = new Trust();
 const layerbox = new Layerbox(store);
-const place = new Place(store, map);
+const place = new Place(store, map, (at) => readPlace(at));
 const arrows = new Arrows(map);
+const cells = new Cells(map);
 const pictures = new Pictures(() => { draw(); timebar.loaded(); });
 const timebar = new Timebar(store, (frame) => {
   const { key } = request(frame);
@@ -93,8 +95,22 @@ async function showForecast(id) {
   draw();
   place.refresh();
   showMotion();
+  showCells();
   credit(found, land);
   performance.mark("map-usable");
+}
+
+// Without a server a place's rain is read off the colours: the lower bound of each class.
+function readPlace(at) {
+  const read = (frame, id) => {
+    const layer = facts.layers.find((one) => one.id === id);
+    const picture = pictures.get(Pictures.key(store.state.forecast, id, frame.time));
+    const rate = layer && picture ? lowerBound(picture, facts.bounds, at, layer.legend) : null;
+    return { time: toDate(frame.time).toISOString(), rate };
+  };
+  const rows = (kind, id) => timebar.frames.filter((frame) => frame.kind === kind).map((frame) => read(frame, id));
+  return { radar: rows("radar", "radar"), forecast: rows("forecast", "rate"),
+    words: "Read off the colours of the map: each value is the least that its colour stands for." };
 }
 
 function layMap(found, land) {
@@ -115,6 +131,14 @@ function showMotion() {
   arrows.show(forecast, motion && facts.motion).catch(() => trust.serverLost());
 }
 
+function showCells() {
+  if (!facts) return;
+  const frame = timebar.frames[timebar.index];
+  const ahead = timebar.index - timebar.nowIndex - 1;
+  cells.show(store.state.forecast, store.state.cells && facts.cells, frame && ahead >= -1 ? ahead : null)
+    .catch(() => trust.serverLost());
+}
+
 function credit(found, land) {
   const radar = [found.institution || found.feed, found.licence].filter(Boolean).join(", ");
   document.getElementById("credit").textContent = `Radar: ${radar}. Map: ${land.credit}. ${found.source}; ${found.grid}.`;
@@ -124,6 +148,7 @@ async function poll() {
   try {
     const index = await fetchJson("index.json", { cache: "no-store" });
     if (!index.static) trust.setServerTime(index.now);
+    place.asksServer = !index.static;
     listForecasts(index.forecasts);
     setTimeout(poll, 1000 * index.poll_seconds);
   } catch {
@@ -157,6 +182,7 @@ store.on(["forecast"], ({ forecast }) => showForecast(forecast).catch(() => {
 store.on(["time"], draw);
 store.on(["layer"], () => { if (facts) { wantPictures(); draw(); } });
 store.on(["motion"], showMotion);
+store.on(["cells", "time"], showCells);
 store.on(["opacity"], ({ opacity }) => overlay?.setOpacity(opacity));
 store.on(["view", "forecast", "layer", "time", "place", "motion", "cells"], (state) => {
   history.replaceState(null, "", toAddress(state));

@@ -37,3 +37,20 @@ export function createOverlay(map, bounds, [width, height]) {
     },
   };
 }
+
+const pixel = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+
+// The least value that the colour of a place stands for: 0 where dry, null where unseen or outside.
+export function lowerBound(picture, [west, south, east, north], { lon, lat }, { labels, colours }) {
+  const height = (degrees) => Math.asinh(Math.tan((degrees * Math.PI) / 180));
+  const x = Math.floor((picture.naturalWidth * (lon - west)) / (east - west));
+  const y = Math.floor((picture.naturalHeight * (height(north) - height(lat))) / (height(north) - height(south)));
+  if (x < 0 || y < 0 || x >= picture.naturalWidth || y >= picture.naturalHeight) return null;
+  pixel.canvas.width = pixel.canvas.height = 1;
+  pixel.drawImage(picture, -x, -y);
+  const [red, green, blue, alpha] = pixel.getImageData(0, 0, 1, 1).data;
+  if (alpha === 0) return 0;
+  const hex = `#${[red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+  const found = colours.indexOf(hex);
+  return alpha === 255 && found > 0 ? Number(labels[found - 1]) : null;
+}

@@ -12,10 +12,14 @@ export class Place {
   #asked = 0;
   #timeline = null;
   #towns = [];
+  #read;
+  asksServer = true;
   #panel = document.getElementById("place");
 
-  constructor(store, map) {
+  // `read(place)` gives a timeline without the server.
+  constructor(store, map, read) {
     this.#store = store;
+    this.#read = read;
     this.#map = map;
     map.on("click", ({ latlng }) => store.set({ place: { lon: latlng.wrap().lng, lat: latlng.lat } }));
     store.on(["place"], () => this.refresh());
@@ -38,14 +42,11 @@ export class Place {
     this.#marker = L.circleMarker([place.lat, place.lon], { radius: 7, className: "chosen", interactive: false }).addTo(this.#map);
     const asked = (this.#asked += 1);
     const query = `lon=${place.lon.toFixed(5)}&lat=${place.lat.toFixed(5)}`;
-    try {
-      const timeline = await fetchJson(`${forecast}/point.json?${query}`);
-      if (asked !== this.#asked) return;  // another place was asked for meanwhile
-      this.#timeline = timeline;
-    } catch {
-      if (asked !== this.#asked) return;
-      this.#timeline = { words: "No timeline: the server does not answer.", radar: [], forecast: [] };
-    }
+    const timeline = this.asksServer
+      ? await fetchJson(`${forecast}/point.json?${query}`).catch(() => this.#read(place))
+      : this.#read(place);
+    if (asked !== this.#asked) return;  // another place was asked for meanwhile
+    this.#timeline = timeline;
     this.#draw();
   }
 
