@@ -40,6 +40,9 @@ PACKAGES = (
     ("zarr", "Zarr", "zarr"),
     ("imageio_ffmpeg", "MP4", "animation"),
     ("lightning_fabric", "training", "train"),
+    ("structlog", "logs of the service", "service"),
+    ("prometheus_client", "metrics of the service", "service"),
+    ("httpx", "fetching over the network", "fetch"),
 )
 ENOUGH_DISK_BYTES = 2 * 1024**3
 EARLIEST_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,12 +64,12 @@ def examine(folder: Path) -> Iterator[Finding]:
     for module, need, extra in PACKAGES:
         yield _package(module, need=need, extra=extra)
     for check in (_torch_device, _map_data, _weights, _profiles, _clock):
-        yield _guarded(check)
-    yield _writing(folder)
+        yield guarded(check)
+    yield writing(folder)
     yield _disk(folder)
 
 
-def _guarded(check: Callable[[], Finding]) -> Finding:
+def guarded(check: Callable[[], Finding]) -> Finding:
     """A check that itself fails is a finding: the doctor never dies of the patient's illness."""
     try:
         return check()
@@ -145,7 +148,7 @@ def _clock() -> Finding:
     return Finding("clock", "good", f"{now:%Y-%m-%dT%H:%MZ}")
 
 
-def _writing(folder: Path) -> Finding:
+def writing(folder: Path) -> Finding:
     """Write, flush to disk and rename, as every product does."""
     try:
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as beside:

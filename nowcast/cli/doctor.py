@@ -18,6 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 def doctor(
     out: Annotated[Path, typer.Option(help="Where forecasts are to be written.")] = Path(),
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings of a service, to look at it too.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what is wrong with this installation and how to mend it; exit code 1 if anything is.
@@ -26,13 +29,17 @@ def doctor(
 
         nowcast doctor
 
-        nowcast doctor --json
+        nowcast doctor --config service.toml --json
     """
     from dataclasses import asdict
 
     from nowcast.diagnose import examine
 
     findings = list(examine(out))
+    if config is not None:
+        from nowcast.diagnose_service import examine_service
+
+        findings += examine_service(config)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
