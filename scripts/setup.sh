@@ -8,6 +8,7 @@ set -eu
 : "${VENV:=.venv}"
 : "${PYTHON:=python3.11}"
 : "${TORCH:=torch==2.13.0+cpu}"
+: "${EXTRAS:=dev}"
 TORCH_CPU_INDEX="https://download.pytorch.org/whl/cpu"
 
 command -v "$PYTHON" >/dev/null 2>&1 || PYTHON=python3
@@ -57,5 +58,5 @@ EOF
 fi
 
 echo "setup: installing the project and its checks"
-$pip install --quiet --editable ".[dev]"
+$pip install --quiet --editable ".[$EXTRAS]"
 echo "setup: done; $VENV/bin/nowcast --help"
