@@ -40,11 +40,13 @@ class SystemClock:
 class SimulatedClock:
     """A clock that begins at ``start`` when it is made and runs ``speed`` times as fast.
 
-    It stands while it is held, so that a replay that is faster than the machine waits for it.
+    It stands while it is held, and at most ``longest_step`` seconds after it was last let go: so a
+    replay that is faster than the machine waits for it.
     """
 
     start: np.datetime64
     speed: float
+    longest_step: float = 60.0
     real: Callable[[], float] = time.monotonic
     _passed: float = 0.0
     _since: float | None = None
@@ -59,7 +61,7 @@ class SimulatedClock:
     def monotonic(self) -> float:
         """Simulated seconds since the start."""
         running = 0.0 if self._since is None else (self.real() - self._since) * self.speed
-        return self._passed + running
+        return self._passed + min(running, self.longest_step)
 
     def hold(self, held: bool) -> None:  # noqa: FBT001 - what it says is what is done
         """Let time stand, or go on."""

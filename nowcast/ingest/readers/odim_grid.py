@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,9 +86,15 @@ def _upper_left(
     )
 
 
+@lru_cache(maxsize=32)
+def _from_degrees(crs: pyproj.CRS) -> pyproj.Transformer:
+    """PROJ takes longer to make one than a small file to be read, and all files of a feed agree."""
+    return pyproj.Transformer.from_crs(WGS84, crs, always_xy=True)
+
+
 def _corners(where: Attributes, crs: pyproj.CRS) -> dict[str, tuple[NDArray[np.float64], int, int]]:
     """Place (x, y) of each corner that is given, and whether it is an eastern, a southern one."""
-    from_degrees = pyproj.Transformer.from_crs(WGS84, crs, always_xy=True)
+    from_degrees = _from_degrees(crs)
     corners = {}
     for name, east, south in (("UL", 0, 0), ("UR", 1, 0), ("LL", 0, 1), ("LR", 1, 1)):
         if where.get(f"{name}_lon") is None or where.get(f"{name}_lat") is None:

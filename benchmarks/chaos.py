@@ -1,0 +1,243 @@
+"""The service killed again and again, at random and at each named step, while a reader reads.
+
+    python -m benchmarks.chaos --kills 500
+
+Each kill is ``kill -9`` on a real ``nowcast serve`` that replays a simulated archive; it is started
+again at once. Afterwards no reader may have seen a torn product, every cycle must have ended, once,
+and the ledger must be sound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "service"))
+
+_SETTINGS = """
+schema_version = 1
+[service]
+data = "data"
+[feed]
+name = "odim"
+folder = "archive"
+cadence_minutes = 5
+[forecast]
+methods = ["persistence"]
+leads = 2
+attempts = 10
+[products]
+maps = false
+[retention]
+published_hours = 10000
+free_gib = 0
+"""
+
+
+@dataclass
+class Reader:
+    """Reads all that is published, and ``latest``, as long as it runs."""
+
+    root: Path
+    reads: int = 0
+    torn: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Hold every file against its manifest."""
+        from nowcast.field.errors import NowcastError  # noqa: PLC0415
+        from nowcast.service import published  # noqa: PLC0415
+        from nowcast.service.layout import Layout  # noqa: PLC0415
+
+        layout = Layout(self.root)
+        while not self.stop.is_set():
+            for cycle in published.cycles(layout)[-8:]:
+                try:
+                    self.torn += published.open_cycle(layout, cycle).problems()
+                    published.latest(layout)
+                except NowcastError as error:
+                    self.torn.append(str(error))
+                self.reads += 1
+            self.stop.wait(0.05)
+
+
+@dataclass(frozen=True)
+class Chaos:
+    """One replay that is killed.
+
+    Attributes:
+        root: where it happens.
+        frames: how many frames are played.
+        speed: how fast.
+
+    """
+
+    root: Path
+    frames: int
+    speed: float
+
+    def prepare(self) -> None:
+        """Write the archive and the settings."""
+        from feed_samples import write_frames  # noqa: PLC0415
+
+        write_frames(self.root / "archive", count=self.frames)
+        (self.root / "service.toml").write_text(_SETTINGS, encoding="utf-8")
+
+    @property
+    def data(self) -> Path:
+        """The service's folder."""
+        return self.root / "data-replay"
+
+    def start(self, crash_at: str = "") -> subprocess.Popen[bytes]:
+        """The service, begun or begun again."""
+        from feed_samples import CADENCE, START  # noqa: PLC0415
+
+        stop = START + (self.frames - 1) * CADENCE
+        command = [
+            *(
+                sys.executable,
+                "-m",
+                "nowcast",
+                "serve",
+                "--config",
+                str(self.root / "service.toml"),
+            ),
+            *("--replay", f"{str(START)[:16]}Z", f"{str(stop)[:16]}Z", "--speed", str(self.speed)),
+        ]
+        environment = os.environ | {"NOWCAST_CRASH_AT": crash_at, "OMP_NUM_THREADS": "1"}
+        log = (self.root / "log").open("ab")
+        with log:
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def wrong(self) -> list[str]:
+        """What is not as it must be in the end."""
+        from feed_samples import CADENCE, START  # noqa: PLC0415
+
+        from nowcast.service import published  # noqa: PLC0415
+        from nowcast.service.cycles import STANDING, Cycles  # noqa: PLC0415
+        from nowcast.service.layout import Layout  # noqa: PLC0415
+        from nowcast.service.ledger import Ledger  # noqa: PLC0415
+
+        layout = Layout(self.data)
+        with Ledger.opened(layout.ledger) as ledger:
+            found = ledger.problems()
+            rows = Cycles(ledger).between(START, START + self.frames * CADENCE)
+        standing = [row.id for row in rows if row.state in STANDING]
+        found += [f"{row.id} is {row.state}" for row in rows if row.state not in STANDING]
+        missing = self.frames - len({cycle.issue_time for cycle in standing})
+        found += [f"{missing} cycles are lost"] if missing else []
+        found += [f"{cycle} was issued again" for cycle in standing if cycle.version > 1]
+        if sorted(standing) != published.cycles(layout):
+            found.append("the ledger and what is published differ")
+        left = [path.name for path in layout.staging.iterdir()]
+        return found + [f"{name} was left in staging" for name in left]
+
+
+def killed(chaos: Chaos, *, kills: int, seed: int, patience: float = 120.0) -> dict[str, object]:
+    """Kill at random until enough, then let it end."""
+    draw, reader = random.Random(seed), Reader(chaos.data)
+    chaos.prepare()
+    thread = threading.Thread(target=reader.run, daemon=True)
+    thread.start()
+    recoveries: list[float] = []
+    done, ended = 0, False
+    while done < kills and not ended:
+        began, before = time.monotonic(), _ticks(chaos)
+        process = chaos.start()
+        back = _wait(lambda: _ticks(chaos) > before or process.poll() is not None, patience)
+        recoveries.append(back - began)
+        pause = draw.expovariate(1 / 0.8)
+        ended = _wait_for_end(process, pause)
+        if not ended:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            done += 1
+    process = chaos.start()
+    code = process.wait(1200)
+    reader.stop.set()
+    thread.join()
+    return {
+        "kills": done,
+        "exit": code,
+        "reads": reader.reads,
+        "torn": reader.torn,
+        "wrong": chaos.wrong(),
+        "back at work, median s": round(float(np.median(recoveries)), 2),
+        "back at work, longest s": round(max(recoveries), 2),
+    }
+
+
+def crashed(root: Path, point: str) -> list[str]:
+    """Kill once at a named step, go on, and say what is wrong."""
+    chaos = Chaos(root, frames=5, speed=2000)
+    chaos.prepare()
+    first = chaos.start(point).wait(180)
+    found = [] if first == -signal.SIGKILL else [f"{point}: never passed (exit {first})"]
+    second = chaos.start().wait(180)
+    found += [] if second == 0 else [f"{point}: exit {second} after the restart"]
+    return found + [f"{point}: {line}" for line in chaos.wrong()]
+
+
+def _ticks(chaos: Chaos) -> int:
+    """How often the ledger's side file was written to, as a sign of life."""
+    try:
+        return (chaos.data / "state" / "ledger.sqlite-wal").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _wait(done: object, patience: float) -> float:
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit and not done():  # type: ignore[operator]
+        time.sleep(0.02)
+    return time.monotonic()
+
+
+def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def main() -> int:
+    """Print what came of it; 1 where something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--points", action=argparse.BooleanOptionalAction, default=True)
+    arguments = parser.parse_args()
+    from nowcast.service import crash  # noqa: PLC0415
+
+    wrong: list[str] = []
+    if arguments.points:
+        for point in crash.POINTS:
+            if not point.startswith(("maps.", "retention.")):
+                with tempfile.TemporaryDirectory() as folder:
+                    found = crashed(Path(folder), point)
+                sys.stdout.write(f"{point}: {found or 'well'}\n")
+                sys.stdout.flush()
+                wrong += found
+    if arguments.kills:
+        with tempfile.TemporaryDirectory() as folder:
+            chaos = Chaos(Path(folder), frames=max(20, arguments.kills), speed=600)
+            told = killed(chaos, kills=arguments.kills, seed=arguments.seed)
+        sys.stdout.write(f"{told}\n")
+        wrong += [*told["torn"], *told["wrong"]]  # type: ignore[misc]
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
