@@ -58,7 +58,9 @@ def position(
             values = np.asarray(field.values[list(leads), row, column])
         ranges[name] = _range(values, ("t",))
     axes = Axes(
-        x=ValuesAxis[float](values=[lon]), y=ValuesAxis[float](values=[lat]), t=_times(opened, leads)
+        x=ValuesAxis[float](values=[lon]),
+        y=ValuesAxis[float](values=[lat]),
+        t=_times(opened, leads),
     )
     return _coverage(opened, DomainType.point_series, axes, ranges)
 
@@ -100,7 +102,9 @@ def _axes(opened: Opened, box: Box) -> tuple[NDArray[np.float64], NDArray[np.flo
     down, across = (metres / _DEGREE_M for metres in opened.grid.cell_metres)
     across /= max(0.02, math.cos(math.radians((south + north) / 2)))
     # Before the axes are made: a box may be the whole world.
-    columns, rows = (max(1, round(span)) for span in ((east - west) / across, (north - south) / down))
+    columns, rows = (
+        max(1, round(span)) for span in ((east - west) / across, (north - south) / down)
+    )
     if columns * rows > MOST_VALUES:
         raise UsageError(f"{columns * rows} points, at most {MOST_VALUES}: ask for a smaller area")
     lon = west + (east - west) * (np.arange(columns) + 0.5) / columns
@@ -140,18 +144,14 @@ def _range(values: NDArray[np.floating[Any]], axes: tuple[str, ...]) -> NdArrayF
 
 
 def _parameter(label: str, unit: str) -> Parameter:
-    return Parameter(
-        observedProperty=ObservedProperty(label={"en": label}), unit=Unit(symbol=unit)
-    )
+    return Parameter(observedProperty=ObservedProperty(label={"en": label}), unit=Unit(symbol=unit))
 
 
 def _coverage(
     opened: Opened, kind: DomainType, axes: Axes, ranges: dict[str, NdArrayFloat]
 ) -> Coverage:
     known = parameters_of(opened)
-    earth = ReferenceSystem(
-        type="GeographicCRS", id="http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-    )
+    earth = ReferenceSystem(type="GeographicCRS", id="http://www.opengis.net/def/crs/OGC/1.3/CRS84")
     time = ReferenceSystem(type="TemporalRS", calendar="Gregorian")
     return Coverage(
         id=opened.listed.id,

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from nowcast.web.opened import Opened
 
-_ACROSS = 22  # arrows along the longer side
+_ACROSS = 18  # arrows along the longer side
 _HOUR = 3600.0
 _SLOWEST_M_S = 0.5
 

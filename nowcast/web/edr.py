@@ -20,8 +20,6 @@ from nowcast.web.look import MISSING
 from nowcast.web.mercator import picture_raster
 
 if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
-
     from nowcast.web.gallery import Gallery
     from nowcast.web.opened import Opened
 
@@ -36,7 +34,9 @@ _CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-edr-1/1.1/conf/core",
     "http://www.opengis.net/spec/ogcapi-edr-1/1.1/conf/covjson",
 )
-CollectionId = Annotated[str, Path(pattern=COLLECTION_ID, description="Id of a forecast, or latest.")]
+CollectionId = Annotated[
+    str, Path(pattern=COLLECTION_ID, description="Id of a forecast, or latest.")
+]
 Coords = Annotated[
     str, Query(max_length=_LONGEST_WKT, description="WKT, as POINT(5.18 52.1), in degrees.")
 ]
@@ -151,11 +151,11 @@ def _grid(
         raise HTTPException(400, str(error)) from error
 
 
-def _geometry(text: str, kind: str) -> BaseGeometry:
+def _geometry(text: str, kind: str) -> Any:
     import shapely  # noqa: PLC0415 - heavy
 
     try:
-        found: BaseGeometry = shapely.from_wkt(text)
+        found = shapely.from_wkt(text)
     except (shapely.errors.GEOSException, ValueError):
         raise HTTPException(400, f"coords: no WKT, expected a {kind.upper()}") from None
     if found is None or found.geom_type != kind or found.is_empty or not found.is_valid:

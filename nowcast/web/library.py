@@ -93,9 +93,7 @@ def _manifested(layout: Layout, cycle: names.CycleId) -> Listed:
     """Read once: a published folder never changes."""
     one = published.open_cycle(layout, cycle)
     files = {name: one.folder / name for name in one.manifest.files if "/" not in name}
-    return Listed(
-        str(cycle), one.netcdf, cycle.issue_time, rung=one.manifest.rung, files=files
-    )
+    return Listed(str(cycle), one.netcdf, cycle.issue_time, rung=one.manifest.rung, files=files)
 
 
 def _published(layout: Layout, cycle: names.CycleId) -> Listed | None:

@@ -18,7 +18,12 @@ _STATIC = Path(__file__).with_name("static")
 # Of Leaflet only what the page loads; the picture of its licence stands at the top of the script.
 _LEAFLET = {"leaflet/leaflet.js": "leaflet.js", "leaflet/leaflet.css": "leaflet.css"}
 # mimetypes asks the system, which may say text/plain of scripts; browsers then refuse them.
-_KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+_KINDS = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".svg": "image/svg+xml",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,9 @@ def assets() -> Mapping[str, Asset]:
     try:
         leaflet = Path(import_module("xstatic.pkg.leaflet").BASE_DIR)
     except ModuleNotFoundError as error:
-        raise UsageError(f"the viewer needs {error.name}: pip install 'mim-nowcast[web]'") from error
+        raise UsageError(
+            f"the viewer needs {error.name}: pip install 'mim-nowcast[web]'"
+        ) from error
     paths = {path.name: path for path in sorted(_STATIC.iterdir()) if path.is_file()}
     paths |= {name: leaflet / file for name, file in _LEAFLET.items()}
     return {name: Asset(path.read_bytes(), _kind(path)) for name, path in paths.items()}

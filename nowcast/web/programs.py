@@ -68,7 +68,9 @@ def router(gallery: Gallery, files: Files) -> APIRouter:
         z: Zoom,
         x: Place,
         y: Place,
-        colours: Annotated[int, Path(ge=0, le=255, description="Our only scale, whatever is said.")],
+        colours: Annotated[
+            int, Path(ge=0, le=255, description="Our only scale, whatever is said.")
+        ],
         options: Annotated[str, Path(pattern=r"^[01]_[01]$", description="Taken, not used.")],
     ) -> Response:
         """A tile of the newest forecast, or of the radar before it, at a time of weather-maps."""

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from nowcast.web.mercator import Raster
 
 # Half transparent, so that they lie well on the light map and on the dark one.
-_HATCH_GROUND, _HATCH_STRIPE, _EDGE = (128, 128, 128, 40), (128, 128, 128, 110), (110, 110, 110, 255)
+_HATCH_GROUND, _HATCH_STRIPE, _EDGE = (
+    (128, 128, 128, 40),
+    (128, 128, 128, 110),
+    (110, 110, 110, 255),
+)
 _STRIPE_EVERY, _STRIPE_WIDTH = 9, 2
 _UNSEEN, _OUTSIDE = 0, 255
 
@@ -70,7 +74,7 @@ AMOUNT = Shading(
     colours=(None, *RAIN_RATE.colours),
 )
 _SIGNED = (-20.0, -10.0, -5.0, -2.0, -0.5, 0.5, 2.0, 5.0, 10.0, 20.0)
-_SIGNED_LABELS = ("−20", "−10", "−5", "−2", "−0.5", "0.5", "2", "5", "10", "20")
+_SIGNED_LABELS = tuple(f"{bound:g}".replace("-", "\N{MINUS SIGN}") for bound in _SIGNED)
 # Brown and teal, orange and purple: pairs that stay apart in every kind of colour vision.
 CHANGE = Shading(
     name="growth of the rain along its way",
@@ -125,7 +129,8 @@ def _rgba(colour: str | None) -> tuple[int, int, int, int]:
 
 def _hatched(codes: NDArray[np.uint8], *, ground: int, stripe: int) -> NDArray[np.uint8]:
     """The codes with stripes where nothing was seen."""
-    rows, columns = np.indices(codes.shape, sparse=True)
+    height, width = codes.shape
+    rows, columns = np.arange(height)[:, np.newaxis], np.arange(width)
     striped = (rows + columns) % _STRIPE_EVERY < _STRIPE_WIDTH
     hatching = np.where(striped, stripe, ground)
     return np.where(codes == _UNSEEN, hatching, codes).astype(np.uint8)
@@ -134,7 +139,7 @@ def _hatched(codes: NDArray[np.uint8], *, ground: int, stripe: int) -> NDArray[n
 def _edge(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """The pixels just inside the edge of what was seen; the picture's own frame is no edge."""
     seen = (codes != _UNSEEN) & (codes != _OUTSIDE)
-    edge = np.zeros_like(seen)
+    edge: NDArray[np.bool_] = np.zeros_like(seen)
     edge[:-1] |= seen[:-1] & ~seen[1:]
     edge[1:] |= seen[1:] & ~seen[:-1]
     edge[:, :-1] |= seen[:, :-1] & ~seen[:, 1:]

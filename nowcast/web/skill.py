@@ -1,4 +1,4 @@
-"""How good the forecasts of late were, for the page: of a service's sums, or of a hindcast's tables."""
+"""How good the forecasts were, for the page: of a service's sums, or a hindcast's tables."""
 
 from __future__ import annotations
 

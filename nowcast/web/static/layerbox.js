@@ -8,6 +8,8 @@ export class Layerbox {
 
   constructor(store) {
     this.#store = store;
+    // On a phone the map comes first.
+    if (matchMedia("(max-width: 700px)").matches) document.getElementById("panel").open = false;
     const opacity = document.getElementById("opacity");
     opacity.addEventListener("input", () => store.set({ opacity: Number(opacity.value) / 100 }));
     opacity.value = String(100 * store.state.opacity);

@@ -41,6 +41,7 @@ export class Place {
     if (!place || !forecast) return;
     this.#marker = L.circleMarker([place.lat, place.lon], { radius: 7, className: "chosen", interactive: false }).addTo(this.#map);
     const asked = (this.#asked += 1);
+    if (!this.#panel.childElementCount) this.#panel.textContent = "Loading.";
     const query = `lon=${place.lon.toFixed(5)}&lat=${place.lat.toFixed(5)}`;
     const timeline = this.asksServer
       ? await fetchJson(`${forecast}/point.json?${query}`).catch(() => this.#read(place))
