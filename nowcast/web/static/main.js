@@ -18,7 +18,7 @@ import { Trust } from "./trust.js";
 const asked = fromAddress(location.hash);
 const store = new Store({
   forecast: null, layer: "rate", time: null, view: null, place: null,
-  follows: !asked.forecast, atNow: true, opacity: 0.85, motion: false, cells: false, ...asked,
+  follows: !asked.forecast, atNow: !asked.time, opacity: 0.85, motion: false, cells: false, ...asked,
 });
 const map = createMap(document.getElementById("map"));
 const trust = new Trust();
