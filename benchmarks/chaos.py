@@ -39,6 +39,8 @@ leads = 2
 attempts = 10
 [products]
 maps = false
+[skill]
+verify = false
 [retention]
 published_hours = 10000
 free_gib = 0
@@ -155,8 +157,7 @@ def killed(chaos: Chaos, *, kills: int, seed: int, patience: float = 120.0) -> d
     while done < kills and not ended:
         began, before = time.monotonic(), _ticks(chaos)
         process = chaos.start()
-        back = _wait(lambda: _ticks(chaos) > before or process.poll() is not None, patience)
-        recoveries.append(back - began)
+        recoveries.append(_at_work(chaos, process, since=before, patience=patience) - began)
         pause = draw.expovariate(1 / 0.8)
         ended = _wait_for_end(process, pause)
         if not ended:
@@ -197,9 +198,12 @@ def _ticks(chaos: Chaos) -> int:
         return 0
 
 
-def _wait(done: object, patience: float) -> float:
+def _at_work(
+    chaos: Chaos, process: subprocess.Popen[bytes], *, since: int, patience: float
+) -> float:
+    """When the service wrote to its ledger again, or ended, or patience did."""
     limit = time.monotonic() + patience
-    while time.monotonic() < limit and not done():  # type: ignore[operator]
+    while time.monotonic() < limit and _ticks(chaos) <= since and process.poll() is None:
         time.sleep(0.02)
     return time.monotonic()
 

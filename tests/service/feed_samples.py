@@ -19,6 +19,7 @@ from nowcast.service.replay import Faults, Feeder
 
 START = np.datetime64("2026-06-01T00:00", "ns")
 CADENCE = np.timedelta64(5, "m")
+NO_FAULTS = Faults()
 DETAILS = OdimDetails(source="CMT:simulated storm", simulated=True)
 
 
@@ -46,6 +47,7 @@ def settings(root: Path, **tables: dict[str, object]) -> ServiceSettings:
         "feed": {"name": "odim", "folder": root / "incoming", "cadence_minutes": 5},
         "forecast": {"methods": ["persistence"], "leads": 2},
         "products": {"maps": False},
+        "retention": {"free_gib": 0},
     }
     for name, table in tables.items():
         given[name] = given.get(name, {}) | table
@@ -81,7 +83,7 @@ class Played:
 
 
 def played(
-    root: Path, frames: list[tuple[np.datetime64, Path]], faults: Faults = Faults(), **tables
+    root: Path, frames: list[tuple[np.datetime64, Path]], faults: Faults = NO_FAULTS, **tables
 ) -> Played:
     """A service on these frames, not yet begun."""
     made = settings(root, **tables)

@@ -15,7 +15,8 @@ from nowcast.service.replay import USUAL_FAULTS, as_fast_as_can_be
 
 def play(root: Path, count: int, seed: int):
     frames = write_frames(root / "archive", count=count)
-    work = played(root, frames, replace(USUAL_FAULTS, seed=seed), retention={"published_hours": 1e4})
+    faults = replace(USUAL_FAULTS, seed=seed)
+    work = played(root, frames, faults, retention={"published_hours": 1e4})
     until = frames[-1][0] + np.timedelta64(4, "h")
     with work.service() as service:
         as_fast_as_can_be(service, work.clock, work.feeder, until=until)
