@@ -29,7 +29,7 @@ def doctor(
 
         nowcast doctor
 
-        nowcast doctor --config service.toml --json
+        nowcast doctor --json
     """
     from dataclasses import asdict
 

@@ -19,8 +19,8 @@ HEAVY = (
     *("httpx", "lxml", "tenacity"),
 )
 # The examples of fetch ask servers: they run in tests/fetch, against one on this machine. Those of
-# benchmark run in tests/benchmark.
-OUTSIDE = {"fetch", "benchmark"}
+# benchmark run in tests/benchmark, those of skill in tests/service/test_skill_command.py.
+OUTSIDE = {"fetch", "benchmark", "skill"}
 # What the examples call files that are too long to name.
 NAMES = {
     "PLACES": "stations/locations.csv.gz",
