@@ -12,7 +12,7 @@ from nowcast.ingest import walk
 from nowcast.service.spool import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from config.feed import FeedProfile
@@ -32,6 +32,7 @@ class Candidate(NamedTuple):
         state: the state in which it settled.
         valid_time, series: as its name says; None where it says none.
         since: when it was first seen in this state, on the monotonic clock.
+        fresh: whether it came after the service did.
 
     """
 
@@ -41,6 +42,7 @@ class Candidate(NamedTuple):
     valid_time: np.datetime64 | None
     series: str | None
     since: float
+    fresh: bool = False
 
 
 class Listing(NamedTuple):
@@ -85,6 +87,9 @@ class Arrivals:
     _seen: dict[str, tuple[FileState, float]] = field(default_factory=dict)
     _pauses: dict[str, float] = field(default_factory=dict)
     _first_look: bool = True
+    _fresh: set[str] = field(default_factory=set)
+    _learnt: dict[str, np.datetime64] = field(default_factory=dict)
+    _news: list[np.datetime64] = field(default_factory=list)
 
     def look(self, *, monotonic: float, oldest: np.datetime64, newest: np.datetime64) -> Listing:
         """List the folder; a folder that is not there yet holds nothing.
@@ -92,10 +97,17 @@ class Arrivals:
         Files of times before ``oldest`` are passed over by name; those after ``newest`` wait, for
         either they or the clock are wrong.
         """
-        ready, arrived = [], []
+        ready: list[Candidate] = []
+        arrived, self._news = self._news, []
         seen: dict[str, tuple[FileState, float]] = {}
+        known = self._names
         for key, path, told in self._ours():
-            time = told.valid_time
+            time = self._time(key, told)
+            # What lay there before we came tells of no time but that it cannot be yet to come.
+            early = time is not None and time > newest
+            is_new = path.name not in known and (early or not self._first_look)
+            if time is not None and is_new:
+                arrived.append(time)
             if time is not None and time < oldest:
                 continue
             try:
@@ -107,13 +119,13 @@ class Arrivals:
             before = self._seen.get(key)
             since = before[1] if before is not None and before[0] == state else monotonic
             seen[key] = state, since
-            early = time is not None and time > newest
-            # What lay there before we came tells of no time but that it cannot be yet to come.
-            if before is None and time is not None and (early or not self._first_look):
-                arrived.append(time)
+            if not self._first_look and before is None:
+                self._fresh.add(key)
             if not early and monotonic >= max(since + self.settle_seconds, self._pause(key)):
-                ready.append(Candidate(key, path, state, time, told.series, since))
+                name = told.valid_time, told.series
+                ready.append(Candidate(key, path, state, *name, since, key in self._fresh))
         self._seen, self._first_look = seen, False
+        self._fresh &= set(seen)
         ready.sort(key=lambda one: one.valid_time or _NEVER, reverse=True)
         return Listing(ready, len(seen), arrived)
 
@@ -122,9 +134,21 @@ class Arrivals:
         self.judged[candidate.key] = candidate.state
         self._pauses.pop(candidate.key, None)
 
+    def learn(self, candidate: Candidate, times: Sequence[np.datetime64]) -> None:
+        """Take note of the times inside a file whose name says none, for the next look to tell."""
+        if candidate.valid_time is None:
+            self._learnt[candidate.key] = max(times)
+            self._news += times
+
     def pause(self, candidate: Candidate, *, until: float) -> None:
         """Leave a candidate alone until a time on the monotonic clock."""
         self._pauses[candidate.key] = until
+
+    def _time(self, key: str, told: _Told) -> np.datetime64 | None:
+        """The valid time of a file, as its name or an earlier look at its content says."""
+        if told.valid_time is not None or key not in self._learnt:
+            return told.valid_time
+        return self._learnt[key]
 
     def _pause(self, key: str) -> float:
         return self._pauses.get(key, -np.inf)
@@ -141,9 +165,9 @@ class Arrivals:
         except MissingFramesError:
             return
         self._names = names
-        gone = set(self._pauses) - set(self._seen)
-        for key in gone:
-            del self._pauses[key]
+        for key in (set(self._pauses) | set(self._learnt)) - set(self._seen):
+            self._pauses.pop(key, None)
+            self._learnt.pop(key, None)
 
     def _told(self, name: str) -> _Told | None:
         """What a name says; None for files that are none of the feed's, or not finished."""

@@ -129,6 +129,7 @@ class Intake:
     ) -> tuple[np.datetime64, ...]:
         candidate = looked.candidate
         if max(seen.times) > moment.newest:
+            self.arrivals.learn(candidate, seen.times)
             self.spool.drop(copy)
             return ()  # its time has not come; the clock or the file is wrong
         series = candidate.series if candidate.series is not None else seen.series
@@ -150,6 +151,8 @@ class Intake:
             ]
             self._judge(looked, "accepted", "", moment)
         crash.at("frame.accepted")
+        if candidate.fresh:
+            self.arrivals.learn(candidate, new)
         for time, revision in zip(new, revisions, strict=True):
             told = {"valid_time": iso(time), "revision": revision, "file": candidate.key}
             late = in_seconds(moment.now - time)

@@ -120,7 +120,7 @@ class Metronome:
                 reason = f"no tick was finished for {now - self._finished:.0f} s"
                 self.heard(Event("stalled", facts={"reason": reason}))
                 self.leave(STALLED)
-                return
+                self._stopping.set()
             overdue = now - self._begun > 2 * self.tick_seconds
             if not self._ticking and (self.woken.is_set() or overdue):
                 self._push(scheduler)
