@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # The CPU build of torch that is developed and tested with; another one by TORCH="torch==...".
 TORCH ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo torch; else echo torch==2.13.0+cpu; fi)
 
-.PHONY: help demo test test-long lint types imports unit fuzz bench clean
+.PHONY: help demo test test-long lint types imports unit fuzz bench chaos soak clean
 
 help:
 	@echo "make demo       a simulated storm: archive, forecasts, maps, scores (no network once installed)"
@@ -18,6 +18,8 @@ help:
 	@echo "make test-long  the long forms of the tests"
 	@echo "make fuzz       20,000 damaged radar files of all formats, decoded in children"
 	@echo "make bench      timings, as ratios against the peers in the same run"
+	@echo "make chaos      kill -9 of the service, 500 times and at every named step"
+	@echo "make soak       a replayed week of a bad feed: 2,016 cycles, memory and files flat"
 	@echo "make clean      remove the environment and what was built"
 
 $(VENV)/ready: pyproject.toml scripts/setup.sh
@@ -53,6 +55,12 @@ fuzz: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.extrapolation
+
+chaos: $(VENV)/ready
+	$(BIN)/python -m benchmarks.chaos --kills 500
+
+soak: $(VENV)/ready
+	$(BIN)/python -m benchmarks.week --frames 2016
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
