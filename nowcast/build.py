@@ -98,7 +98,7 @@ def nowcaster(name: str | None, options: MethodOptions) -> Nowcaster:
 
 def methods(names: Sequence[str], options: MethodOptions) -> dict[str, Nowcaster]:
     """Methods by name, in the order given; raises UsageError and WeightsError."""
-    _check_device(options.device)
+    check_device(options.device)
     if options.members is not None and options.members < 1:
         raise UsageError(f"--members {options.members}: expected 1 or more")
     known = _known_methods(options)
@@ -142,7 +142,8 @@ def _known_methods(options: MethodOptions) -> dict[str, Callable[[], Nowcaster]]
     }
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise UsageError for a device that torch does not know, or cannot use here."""
     if device == "cpu":
         return  # there is one: no need to load torch for methods that do without
     import torch

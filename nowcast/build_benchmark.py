@@ -105,9 +105,14 @@ def trained(
     *,
     recipe: TrainingPart,
     out: Path,
+    device: str = "cpu",
     heard: Callable[[int, int, float], None],
 ) -> Path:
-    """Train and write the weights; goes on where ``out`` was left. Raises MethodError."""
+    """Train and write the weights; goes on where ``out`` was left.
+
+    Raises UsageError for a device that is not there, MethodError where training goes wrong.
+    """
+    build.check_device(device)
     try:
         from mim_core.train import TrainingError
     except ModuleNotFoundError as error:
@@ -119,17 +124,18 @@ def trained(
 
     make_folder(out)
     try:
-        return train(Run(task, network, recipe, out, heard=heard), about={})
+        return train(Run(task, network, recipe, out, device, heard), about={})
     except (TrainingError, ValueError) as error:
         raise MethodError(f"training into {out}: {error}") from error
 
 
-def weights(path: Path, task: Task) -> Recurrent:
+def weights(path: Path, task: Task, *, device: str = "cpu") -> Recurrent:
     """The network in a file of weights; raises WeightsError where it is not one for the task."""
     from mim_core import checkpoint
 
+    build.check_device(device)
     try:
-        found, _ = checkpoint.load_network(path)
+        found, _ = checkpoint.load_network(path, map_location=device)
     except checkpoint.CheckpointError as error:
         raise WeightsError(str(error)) from error
     if found.config.in_channels != task.channels:
@@ -140,13 +146,13 @@ def weights(path: Path, task: Task) -> Recurrent:
     return found.requires_grad_(requires_grad=False)
 
 
-def forecasters(task: Task, paths: Sequence[Path]) -> dict[str, Forecaster]:
+def forecasters(task: Task, paths: Sequence[Path], *, device: str = "cpu") -> dict[str, Forecaster]:
     """What is scored on a task, by name: the networks of some files, and what they must beat."""
     from nowcast.benchmark import evaluation
 
     networks = {}
     for path in paths:
-        network = weights(path, task)
+        network = weights(path, task, device=device)
         kind = type(network).__name__
         # Of several files of weights each is called by its folder too.
         networks[kind if len(paths) == 1 else f"{kind}, {path.absolute().parent.name}"] = network

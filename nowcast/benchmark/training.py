@@ -44,6 +44,7 @@ class Run:
         network: trained in place.
         recipe: its ``minutes`` or ``steps`` say how long.
         heard: is told the steps done, the steps planned and the loss after every step.
+        clock: seconds since some moment.
 
     """
 
@@ -53,6 +54,7 @@ class Run:
     out: Path
     device: str = "cpu"
     heard: Callable[[int, int, float], None] = field(default=lambda *_: None)
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def patch(self) -> int:
@@ -67,10 +69,10 @@ def train(run: Run, *, about: Mapping[str, object]) -> Path:
     TrainingError and ValueError as ``mim_core.train.fit`` does.
     """
     log = TrainingLog.resumed(run.out / LOG, step=_steps_done(run.out))
-    spent, started = log.seconds, time.monotonic()
+    spent, started = log.seconds, run.clock()
 
     def seconds() -> float:
-        return spent + time.monotonic() - started
+        return spent + run.clock() - started
 
     if log.last("plan") is None:
         log.add(step=0, seconds=seconds(), plan=_first_plan(run, seconds))

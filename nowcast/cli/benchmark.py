@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nowcast.cli.common import AsJson, print_json, progress, say
+from nowcast.cli.common import AsJson, Device, print_json, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +65,7 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and sequences.")] = None,
+    device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a benchmark; goes on where it was interrupted.
@@ -84,7 +85,7 @@ def train(
     length = f"{recipe.minutes:g} minutes" if recipe.minutes else f"{recipe.steps} steps"
     say(f"{profile.title}: {network}, {length}")
     with _bar() as heard:
-        weights = build.trained(task, made, recipe=recipe, out=out, heard=heard)
+        weights = build.trained(task, made, recipe=recipe, out=out, device=device, heard=heard)
     if as_json:
         print_json({"weights": str(weights), "log": str(out / "log.jsonl")})
     else:
@@ -104,6 +105,7 @@ def evaluate(
     ] = 1_000_000,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences forecast together.")] = 16,
     films: Annotated[int, typer.Option(min=0, help="Films to write, one a sequence.")] = 3,
+    device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Score weights on the test of a benchmark, beside the last frame and what others published.
@@ -120,7 +122,7 @@ def evaluate(
 
     profile = build.profile(name)
     task = build.task(_title(name), profile, data=data)
-    methods = build.forecasters(task, weights)
+    methods = build.forecasters(task, weights, device=device)
     count = min(sequences, len(task.test))
     with progress("scoring", -(-count // batch_size)) as advance:
         scored = build.scored(

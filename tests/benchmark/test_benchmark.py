@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from mim_core.baselines import ConvLSTM
 from mim_core.config import MIMConfig
 from mim_core.model import MIM
 from nowcast import build_benchmark as build
+from nowcast.benchmark.training import Run, train
 from nowcast.cli.app import app
 from nowcast.cli.benchmark import group
 from nowcast.field.errors import FormatError, NowcastError, UsageError, WeightsError
@@ -188,37 +191,71 @@ def test_radar(shared_data: Path, tmp_path: Path) -> None:
     assert 0 < means[0]["csi 20 dBZ"] < 1
 
 
-def test_moving_mnist_by_the_minute_goes_on_where_it_was_stopped(
-    shared_data: Path, tmp_path: Path
+def losses_of(out: Path) -> list[tuple[int, float]]:
+    records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [(record["step"], record["loss"]) for record in records if "loss" in record]
+
+
+def test_training_goes_on_where_it_was_stopped(shared_data: Path, tmp_path: Path) -> None:
+    data = 'kind = "moving-mnist"\nsize = 32\ntest_sequences = 4\n'
+    training = 'schedule = "cosine"\nema_decay = 0.9\nwarm_up_share = 0.1'
+    chosen = profiles.benchmark(str(written(tmp_path, data=data, training=training)))
+    task = build.task("small", chosen, data=shared_data)
+    recipe = build.recipe(chosen, minutes=None, steps=20, seed=None)
+
+    def run(out: Path, *, stop_at: int = 0) -> None:
+        def heard(step: int, plan: int, loss: float) -> None:
+            assert 0 < step <= plan == 20
+            assert loss > 0
+            if step == stop_at:
+                raise KeyboardInterrupt
+
+        network = build.network(chosen, task, kind="mim", seed=0)
+        build.trained(task, network, recipe=recipe, out=out, heard=heard)
+
+    run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", stop_at=7)
+    assert len(losses_of(tmp_path / "parts")) == 7
+    run(tmp_path / "parts")  # from the state of step 6
+    assert losses_of(tmp_path / "parts") == losses_of(tmp_path / "whole")
+    one, two = (
+        checkpoint.load_network(tmp_path / name / "weights.safetensors")[0].state_dict()
+        for name in ("whole", "parts")
+    )
+    assert all(torch.equal(values, two[name]) for name, values in one.items())
+
+
+@dataclass
+class Ticking:
+    """A clock on which time goes on when it is looked at, faster from some moment on."""
+
+    now: float = 0.0
+    faster_after: float = math.inf
+
+    def __call__(self) -> float:
+        self.now += 0.1 if self.now < self.faster_after else 0.3
+        return self.now
+
+
+@pytest.mark.parametrize("faster_after", [math.inf, 2.0])
+def test_training_by_the_minute_spends_the_minute_at_any_pace(
+    faster_after: float, shared_data: Path, tmp_path: Path
 ) -> None:
     data = 'kind = "moving-mnist"\nsize = 32\ntest_sequences = 4\n'
-    profile, out = written(tmp_path, data=data, training='schedule = "cosine"'), tmp_path / "run"
-    minutes = 0.06
-    chosen = profiles.benchmark(str(profile))
+    chosen = profiles.benchmark(str(written(tmp_path, data=data, training='schedule = "cosine"')))
     task = build.task("small", chosen, data=shared_data)
-    recipe = build.recipe(chosen, minutes=minutes, steps=None, seed=None)
-
-    def stop_soon(step: int, plan: int, loss: float) -> None:
-        assert 0 < step <= plan
-        assert loss > 0
-        if step == 12:
-            raise KeyboardInterrupt
-
+    recipe = build.recipe(chosen, minutes=0.1, steps=None, seed=None)
     network = build.network(chosen, task, kind="mim", seed=0)
-    with pytest.raises(KeyboardInterrupt):
-        build.trained(task, network, recipe=recipe, out=out, heard=stop_soon)
-    heard: list[int] = []
-    build.trained(task, network, recipe=recipe, out=out, heard=lambda step, *_: heard.append(step))
-    records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    steps = [record["step"] for record in records if "loss" in record]
-    assert steps == list(range(1, heard[-1] + 1))
+    clock = Ticking(faster_after=faster_after)
+    train(Run(task, network, recipe, tmp_path, clock=clock), about={})
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    steps = [step for step, _ in losses_of(tmp_path)]
+    assert steps == list(range(1, len(steps) + 1))
     plans = [record["plan"] for record in records if "plan" in record]
+    assert len(plans) > 3  # it was looked at again and again
     assert plans[-1] == steps[-1]
-    assert 0.6 < records[-1]["seconds"] / (60 * minutes) < 2  # a busy machine's pace is uneven
-    _, metadata = checkpoint.load_network(out / "weights.safetensors")
-    training = metadata["training"]
-    assert isinstance(training, dict)
-    assert training["steps_made"] == steps[-1]
+    assert records[-1]["seconds"] == pytest.approx(6, rel=0.25)
 
 
 def test_two_runs_of_as_many_steps_are_the_same(shared_data: Path, tmp_path: Path) -> None:
