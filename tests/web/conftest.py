@@ -18,6 +18,7 @@ from nowcast import build
 from nowcast.field import schema
 from nowcast.field.grid import Grid
 from nowcast.products.netcdf import NetCdf, write_frames
+from nowcast.web.app import Door
 from nowcast.web.gallery import Gallery
 from nowcast.web.library import library_of
 from nowcast.web.observations import Observations
@@ -29,7 +30,6 @@ STEP = np.timedelta64(5, "m")
 THRESHOLDS = (0.1, 0.3, 0.5, 1.0, 3.0, 5.0, 10.0, 30.0)
 LEADS, HEIGHT, WIDTH = 6, 60, 50
 FORECAST = "mim-20260601T1200Z"
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def blob(row: float, column: float) -> np.ndarray:
@@ -108,12 +108,12 @@ class Served:
 
 
 @contextmanager
-def served(gallery: Gallery) -> Iterator[Served]:
+def served(gallery: Gallery, *, door: Door | None = None) -> Iterator[Served]:
     """The viewer on a free port of the loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    running: uvicorn.Server = server(gallery, host="127.0.0.1", port=port)
+    running: uvicorn.Server = server(gallery, host="127.0.0.1", port=port, door=door)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
     while not running.started:

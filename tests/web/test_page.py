@@ -33,7 +33,7 @@ def page(browser: Browser) -> Iterator[Page]:
     made.on("console", lambda said: said.type == "error" and problems.append(said.text))
     yield made
     context.close()
-    assert [one for one in problems if "ERR_CONNECTION" not in one] == []
+    assert [one for one in problems if "net::ERR_" not in one] == []
 
 
 def look(page: Page, site: Served, hash_: str = "") -> None:
