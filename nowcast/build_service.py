@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from config.load import ConfigError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from nowcast.service.aside import Call
     from nowcast.service.hooks import AfterTick, Chore, Event, Listener, Preference
     from nowcast.service.quality import Gate
+    from nowcast.service.rebuild import Rebuilt
 
 _GIB = 2**30
 _SLOW_SECONDS = 300.0
@@ -139,6 +141,35 @@ def service(settings: ServiceSettings, around: Surroundings) -> Iterator[Service
         yield _Assembly(settings, around, publisher, ledger).service()
 
 
+def rebuilt(settings: ServiceSettings, cycle: str) -> Rebuilt:
+    """A published forecast made once more; raises UsageError, SourceError and MethodError."""
+    from nowcast.service import names, published, rebuild
+
+    found, layout = names.parse(cycle), Layout(settings.service.data)
+    if found is None:
+        raise UsageError(f"{cycle!r} is no cycle, expected a name like 20260601T1225Z")
+    with TemporaryDirectory(prefix="nowcast-") as folder:
+        return rebuild.rebuild(
+            published.open_cycle(layout, found),
+            layout,
+            feed=_feed(settings),
+            recipe=ServiceRecipe(settings),
+            into=Path(folder),
+        )
+
+
+def _feed(settings: ServiceSettings) -> Feed:
+    """What comes in; raises UsageError where the time between frames is not known."""
+    table = settings.feed
+    profile = build.feed(table.name)
+    cadence = table.cadence_minutes or profile.cadence_minutes
+    if cadence is None:
+        raise UsageError(
+            f"feed {table.name} states no cadence: give feed.cadence_minutes in the settings"
+        )
+    return Feed(profile, table.series, cadence)
+
+
 @dataclass(frozen=True)
 class _Assembly:
     """The parts of one service, each made of the settings that concern it."""
@@ -167,7 +198,7 @@ class _Assembly:
     @property
     def feed(self) -> Feed:
         """What comes in."""
-        return feed_of(self.settings)
+        return _feed(self.settings)
 
     def _intake(self) -> Intake:
         table, frames = self.settings.feed, Frames(self.ledger)

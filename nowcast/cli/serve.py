@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nowcast.cli.common import say
+from nowcast.cli.common import AsJson, print_json, say
 
 Config = Annotated[
     Path, typer.Option("--config", help="Settings (TOML); see docs/service.md.", show_default=False)
@@ -17,13 +17,16 @@ Config = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Join the command to the program."""
     app.command()(serve)
+    app.command()(replay)
 
 
 def serve(
     config: Config,
-    replay: Annotated[
+    played: Annotated[
         tuple[str, str] | None,
-        typer.Option(help="Play the feed's folder from START to END (UTC) as if it came in now."),
+        typer.Option(
+            "--replay", help="Play the feed's folder from START to END (UTC) as if it came in now."
+        ),
     ] = None,
     speed: Annotated[
         float, typer.Option(min=0, help="How much faster a replay runs; 0: as fast as it can.")
@@ -47,10 +50,36 @@ def serve(
     from nowcast.build_service import settings as settings_of
 
     settings = settings_of(config)
-    if replay is None:
+    if played is None:
         serving.live(settings)
         return
-    start, stop = map(build.time, replay)
-    played = serving.Playing(settings, start=start, stop=stop, speed=speed, seed=faults)
-    say(f"playing {replay[0]} to {replay[1]} into {played.settings.service.data}")
-    serving.replay(played)
+    start, stop = map(build.time, played)
+    playing = serving.Playing(settings, start=start, stop=stop, speed=speed, seed=faults)
+    say(f"playing {played[0]} to {played[1]} into {playing.settings.service.data}")
+    serving.replay(playing)
+
+
+def replay(
+    cycle: Annotated[str, typer.Argument(help="A published cycle: 20260601T1225Z, or ...Z.v2.")],
+    config: Config,
+    as_json: AsJson = False,
+) -> None:
+    """Make a published forecast once more from the frames it rests on, and compare the numbers.
+
+    Ends with 1 where a variable differs; other weights, versions or threads can be why.
+
+    Example:
+
+        nowcast replay 20260601T1225Z --config service.toml
+    """
+    from nowcast import build_service
+
+    found = build_service.rebuilt(build_service.settings(config), cycle)
+    if as_json:
+        print_json({"cycle": cycle, **found._asdict(), "differing": found.differing})
+    else:
+        for name, digest in found.published.items():
+            same = "differs" if name in found.differing else "the same"
+            typer.echo(f"{name} {digest[:16]} {same}")
+    if found.differing:
+        raise typer.Exit(1)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from feed_samples import CADENCE, played, write_frames
 
-from nowcast.field.errors import NowcastError
+from nowcast import build_service
+from nowcast.field.errors import MissingFramesError, NowcastError
 from nowcast.service import published
 from nowcast.service.cycles import STANDING, Cycles
 from nowcast.service.frames import Frames
@@ -170,3 +171,14 @@ def test_a_frame_that_was_refused_is_never_used_though_it_takes_the_place_of_a_g
     assert [path.name for path in work.layout.quarantine.glob("*.json")]
     assert latest.id.issue_time == archive[0][0] + CADENCE
     assert np.datetime64(latest.manifest.issued.removesuffix("Z")) == archive[1][0]
+
+
+def test_a_forecast_can_be_made_once_more(tmp_path, archive):
+    work, rows, _ = two_cycles(tmp_path, archive, None)
+    found = build_service.rebuilt(work.settings, str(rows[-1].id))
+    assert found.differing == []
+    assert "rainfall_rate" in found.published
+    kept = next(iter(work.layout.frames.glob("*/*")))
+    kept.write_bytes(kept.read_bytes() + b"x")
+    with pytest.raises(MissingFramesError, match="is not kept any more, or is not what it was"):
+        build_service.rebuilt(work.settings, str(rows[-1].id))
