@@ -55,7 +55,7 @@ def application(gallery: Gallery, *, door: Door | None = None) -> ASGIApp:
 
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:
-    """What was asked for is not there; messages name paths of this machine, so none is passed on."""
+    """What was asked for is not there; messages name paths of ours, so none is passed on."""
     if isinstance(error, MissingFramesError):
         return JSONResponse({"detail": "no such forecast, layer or time"}, status_code=404)
     if isinstance(error, FormatError):

@@ -1,6 +1,6 @@
 """OGC API - Environmental Data Retrieval: position, area and cube of every forecast.
 
-https://docs.ogc.org/is/19-086r6/19-086r6.html. A collection is a forecast; ``latest`` is the newest.
+https://docs.ogc.org/is/19-086r6/19-086r6.html: a collection is a forecast, ``latest`` the newest.
 """
 
 from __future__ import annotations

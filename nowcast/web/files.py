@@ -1,4 +1,4 @@
-"""Downloads: the files that were published, and other formats of them, made when first asked for."""
+"""Downloads: the files that were published, and other formats, made when first asked for."""
 
 from __future__ import annotations
 

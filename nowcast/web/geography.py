@@ -37,14 +37,14 @@ def geography_of(grid: Grid, data: MapData | None = None) -> dict[str, Any]:
         if (geometry := _geometry(data, name, scale=scale, box=box)) is not None
     }
     places = data.places(scale=scale, box=box)[:_PLACES]
-    credits = dict.fromkeys(data.credit(name) for name in (*layers, "places"))
+    sources = dict.fromkeys(data.credit(name) for name in (*layers, "places"))
     return {
         "layers": layers,
         "places": [
             [place.name, round(place.lon, _DECIMALS), round(place.lat, _DECIMALS), place.population]
             for place in places
         ],
-        "credit": ", ".join(credit for credit in credits if credit),
+        "credit": ", ".join(credit for credit in sources if credit),
     }
 
 

@@ -1,4 +1,4 @@
-"""A folder of forecasts and frames, a server of them on the loopback, and a browser to look at it."""
+"""A folder of forecasts and frames, and a server of them on the loopback."""
 
 from __future__ import annotations
 

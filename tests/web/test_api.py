@@ -1,4 +1,4 @@
-"""What programs get: pictures, tiles, coverages and files say the same; wrong wishes are refused."""
+"""What programs get: pictures, tiles, coverages and files agree; wrong wishes are refused."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def test_coverages_are_what_the_model_of_coveragejson_takes(client: httpx.Client
     lon, lat = grid().lonlat_of(*STORM)
     here = f"/edr/collections/{FORECAST}"
     box = f"{lon - 0.05},{lat - 0.03},{lon + 0.05},{lat + 0.03}"
-    triangle = f"POLYGON(({lon - 0.1} {lat - 0.1}, {lon + 0.1} {lat - 0.1}, {lon} {lat + 0.1}, {lon - 0.1} {lat - 0.1}))"
+    corners = ((-0.1, -0.1), (0.1, -0.1), (0.0, 0.1), (-0.1, -0.1))
+    triangle = "POLYGON((" + ", ".join(f"{lon + x} {lat + y}" for x, y in corners) + "))"
     cube = client.get(f"{here}/cube", params={"bbox": box, "datetime": "2026-06-01T12:05:00Z"})
     area = client.get(f"{here}/area", params={"coords": triangle})
     for answer in (cube, area):
