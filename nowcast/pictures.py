@@ -16,6 +16,7 @@ from nowcast.products.curves import draw_scores
 from nowcast.products.description import issue_name
 from nowcast.products.diagrams import draw_reliability, draw_roc
 from nowcast.products.probabilities import draw_probabilities
+from nowcast.products.ranks import draw_ranks
 from nowcast.products.render import RenderMaps, write_observed
 from nowcast.products.spectra import draw_spectra
 from nowcast.verify.spectrum import mean_spectra, spectra_table
@@ -138,6 +139,11 @@ class Gallery:
         """ROC curves."""
         for path in self._paths("roc"):
             yield draw_roc(table, path=path, thresholds_mm_h=self.thresholds_mm_h)
+
+    def ranks(self, table: pd.DataFrame) -> Iterator[Path]:
+        """Rank histograms."""
+        for path in self._paths("ranks"):
+            yield draw_ranks(table, path=path)
 
     def _paths(self, name: str) -> list[Path]:
         make_folder(self.folder)

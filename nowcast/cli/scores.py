@@ -42,19 +42,26 @@ def verify(
     ],
     series: common.Series = None,
     sal: Annotated[bool, typer.Option(help="SAL too: seconds a lead.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with pictures into this folder too.")
+    ] = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Score forecasts against the frames that came, all methods on the same pixels.
 
-    Writes scores.csv, reliability.csv and scores.nc beside the forecasts.
+    Writes scores.csv, reliability.csv and scores.nc beside the forecasts. With --report also
+    index.html: scores with intervals, which method is better, diagrams, spectra, sample sizes.
 
     Example:
 
         nowcast verify --feed mch --archive DATA/radar/mch --forecasts runs/past
+
+        nowcast verify --feed mch --archive DATA/radar/mch --forecasts runs/past --report runs/page
     """
     from nowcast import build
 
-    scored(forecasts, build.archive(feed, archive, series=series), with_sal=sal, as_json=as_json)
+    source = build.archive(feed, archive, series=series)
+    scored(forecasts, source, with_sal=sal, report=report, as_json=as_json)
 
 
 def scored(
@@ -63,9 +70,13 @@ def scored(
     *,
     methods: Sequence[str] = (),
     with_sal: bool = False,
+    report: Path | None = None,
     as_json: bool = False,
 ) -> None:
-    """Score the forecasts in ``folder`` (of ``methods`` only, where given), write and show it."""
+    """Score the forecasts in ``folder`` (of ``methods`` only, where given), write and show it.
+
+    Into the folder ``report``, where given, goes a page about them.
+    """
     from nowcast import scorecard
 
     files = scorecard.forecast_files(folder)
@@ -82,6 +93,10 @@ def scored(
     for name, why in card.unscored.items():
         say(f"not scored: {name}: {why}")
     written = [*card.write(folder), *_drawn(card.table(), folder)]
+    if report is not None:
+        from nowcast.report.page import Page
+
+        written.append(Page(card, files, archive).write(report))
     summary = _summary(card.table())
     if as_json:
         print_json(
