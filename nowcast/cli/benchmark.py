@@ -95,7 +95,9 @@ def train(
 @group.command()
 def evaluate(
     name: Name,
-    weights: Annotated[list[Path], typer.Option(help="Weights to score; may be given again.")],
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="Weights to score; may be given again, or left out.")
+    ] = None,
     data: Data = Path(),
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores.csv and comparison films.")
@@ -122,7 +124,7 @@ def evaluate(
 
     profile = build.profile(name)
     task = build.task(_title(name), profile, data=data)
-    methods = build.forecasters(task, weights, device=device)
+    methods = build.forecasters(task, weights or [], device=device)
     count = min(sequences, len(task.test))
     with progress("scoring", -(-count // batch_size)) as advance:
         scored = build.scored(
