@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nowcast.field.errors import FormatError
+from nowcast.field.errors import FormatError, SourceError
 from nowcast.service.layout import MANIFEST
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in a published folder; raises FormatError where it is missing or broken."""
+    """The manifest in a published folder.
+
+    Raises FormatError where it is missing or broken, SourceError where it cannot be read now.
+    """
     path = folder / MANIFEST
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -71,8 +74,10 @@ def read_manifest(folder: Path) -> Manifest:
             for name, found in told["files"].items()
         }
         return Manifest(**{item.name: told[item.name] for item in fields(Manifest)})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path}: no readable manifest: {error}") from error
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"{path}: no whole manifest: {error!r}") from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read now: {error}: see the disk") from error
 
 
 def sums(folder: Path) -> dict[str, FileSum]:

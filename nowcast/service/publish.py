@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nowcast.field.atomic import force_name, force_to_disk, make_folder
-from nowcast.field.errors import FormatError, ProductError
+from nowcast.field.errors import FormatError, ProductError, SourceError
 from nowcast.service import crash, manifest
 from nowcast.service.layout import MANIFEST
 from nowcast.service.names import parse
@@ -75,6 +75,9 @@ class Publisher:
             # Not ours: what is renamed into place has its manifest on the disk before.
             remove(self._set_aside(folder))
             return None
+        except SourceError as error:
+            # A disk that fails to read says nothing of what stands there.
+            raise ProductError(str(error)) from error
 
     def point_latest(self) -> None:
         """Let ``latest`` point at the newest forecast; a link that does so already is left."""

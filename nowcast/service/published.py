@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nowcast.field.errors import FormatError, SourceError
+from nowcast.field.errors import SourceError
 from nowcast.service import manifest
 from nowcast.service.names import CycleId, parse
 
@@ -43,7 +43,7 @@ class Published:
         """The pictures and slower products by name; empty while they have not followed yet."""
         try:
             named = manifest.read_manifest(self.maps).files
-        except FormatError:
+        except SourceError:
             return {}
         return {name: self.maps / name for name in named}
 
