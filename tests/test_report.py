@@ -116,7 +116,7 @@ def test_the_page_says_what_the_score_table_says(
         value, low, high = (float(word) for word in row[2:5])
         assert low <= value <= high
     # 200 mm/h was neither said nor seen.
-    assert csi[2][:8] == ["200", "5", *["–"] * 6]
+    assert csi[2][:8] == ["200", "5", *["-"] * 6]
     assert "undefined: a ratio to 0" in text
 
     assert "persistence &lt;b&gt;" in text

@@ -25,9 +25,9 @@ def draw_ranks(
 ) -> Path:
     """Draw how often each rank was the observation's: a row of panels a method, a panel a lead.
 
-    ``table`` is that of ``verify.table.rank_table``. The dashed line is an honest ensemble's. Without
-    ``leads_minutes`` at most four leads are drawn. PNG or SVG by the suffix of ``path``. Raises
-    UsageError for a table that is empty or lacks a column, ProductError.
+    ``table`` is that of ``verify.table.rank_table``. The dashed line is an honest ensemble's.
+    Without ``leads_minutes`` at most four leads are drawn. PNG or SVG by the suffix of ``path``.
+    Raises UsageError for a table that is empty or lacks a column, ProductError.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ def draw_ranks(
             )
     note = (
         "dashed: every rank alike, as of an honest ensemble; high at both ends: too narrow; "
-        "high in the middle: too wide; high at one end: biased; pixels where all is dry are left out"
+        "high in the middle: too wide; high at one end: biased; where all is dry none is counted"
     )
     charts.put_legend(figure, grid[0, 0], note=note)
     charts.put_title(figure, "Rank of the observation among the members")

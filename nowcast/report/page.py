@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -57,7 +57,7 @@ class Page:
     card: Scorecard
     files: Mapping[str, Mapping[str, Path]]
     archive: Archive
-    resampling: Resampling = Resampling()
+    resampling: Resampling = field(default_factory=Resampling)
 
     def write(self, folder: Path) -> Path:
         """Write the page into ``folder`` and return its path; raises ProductError, SourceError."""

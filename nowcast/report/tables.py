@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nowcast.verify.bootstrap import Resampling
     from nowcast.verify.tally import Tally
 
-NONE = "–"
+NONE = "-"
 _SPELT = {
     "rmse_db": "RMSE in dB",
     "brier": "Brier score",

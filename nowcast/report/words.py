@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from nowcast.report.pairs import BETTER, UNRESOLVED, UNSCORED, WORSE
 from nowcast.report.tables import score_name
 from nowcast.verify.interval_table import FEWEST_CYCLES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _CONJUNCTION = " and "
 
@@ -41,11 +38,10 @@ def _listed(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "none"
     names = []
-    for (score, scale), of_score in rows.groupby(
-        ["score", "scale_cells"], sort=False, dropna=False
-    ):
+    grouped = rows.groupby(["score", "scale_cells"], sort=False, dropna=False)
+    for (score, scale), of_score in grouped:
         words = score_name(str(score))
-        if scale == scale:  # noqa: PLR0124  (not NaN)
+        if pd.notna(scale):
             words += f" in {scale:g} cells"
         thresholds = [f"{value:g}" for value in of_score["threshold_mm_h"].dropna()]
         if thresholds:
