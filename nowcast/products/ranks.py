@@ -61,6 +61,8 @@ def draw_ranks(
 
 
 def _draw_panel(axes: Axes, chosen: pd.DataFrame, *, method: str, line: charts.Line) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
     ranks, frequency = (chosen[name].to_numpy(float) for name in ("rank", "frequency"))
     axes.bar(ranks, np.nan_to_num(frequency), width=0.86, color=line.colour, alpha=0.75)
     if ranks.size:
@@ -69,5 +71,5 @@ def _draw_panel(axes: Axes, chosen: pd.DataFrame, *, method: str, line: charts.L
         )
     axes.set_xlabel("members below the observation", fontsize=8)
     axes.set_ylabel(f"{method}: part of pixels", fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     charts.quieten(axes)

@@ -143,9 +143,7 @@ def _skill(folder: Path, scores: pd.DataFrame) -> Iterator[Picture]:
     """A picture a score, threshold and scale: panels that a narrow screen can stack."""
     for name in DRAWN:
         of_score = scores[scores["score"] == name]
-        for (threshold, scale), panel in of_score.groupby(
-            ["threshold_mm_h", "scale_cells"], dropna=False
-        ):
+        for (threshold, scale), panel in tables.grouped(of_score, "threshold_mm_h", "scale_cells"):
             if panel["value"].isna().all():
                 continue
             words = tables.full_name(name, threshold, scale, judged=False)

@@ -154,12 +154,12 @@ def _compared(pair: Cycles, name: str, resampling: Resampling | None) -> pd.Data
     for place, labels in _places(first[0], over_leads.value.ndim):
         edges = [edge[place] * told for edge in (over_leads.low, over_leads.high)]
         value = over_leads.value[place]
-        counted = verdicts[(slice(None), *place)]
+        counted = np.moveaxis(verdicts, 0, -1)[place]
         rows.append(
             {"score": name, **labels}
             | {"first": means[0][place], "second": means[1][place], "difference": value}
             | {"low": edges[0], "high": edges[1]}
-            | {"verdict": str(_verdicts(value, *edges, JUDGED[name]))}
+            | {"verdict": str(_verdicts(value, edges[0], edges[1], JUDGED[name]))}
             | {word: int((counted == word).sum()) for word in (BETTER, WORSE, UNRESOLVED)}
         )
     return pd.DataFrame(rows)

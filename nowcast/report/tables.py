@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from nowcast.products.charts import number
-from nowcast.report.pairs import BIASES, JUDGED, lean
+from nowcast.report.pairs import BETTER, BIASES, JUDGED, UNRESOLVED, WORSE, lean
 from nowcast.verify.interval_table import interval_table
 from nowcast.verify.scores import SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from nowcast.report.pairs import Cycles
     from nowcast.verify.bootstrap import Resampling
@@ -111,7 +111,7 @@ def glance_table(means: pd.DataFrame) -> Table:
     """The judged scores of all methods, averaged over leads; ``means`` is ``pairs.mean_table``."""
     methods = list(means["method"].drop_duplicates())
     rows = []
-    for labels, of_score in means.groupby(["score", "threshold_mm_h", "scale_cells"], **_AS_IS):
+    for labels, of_score in grouped(means, *_AXES):
         name = str(labels[0])
         words = [full_name(*labels), "more" if JUDGED[name] > 0 else "less"]
         for method in methods:
@@ -127,13 +127,13 @@ def pair_table(first: str, second: str, compared: pd.DataFrame) -> Table:
     """How one method does against another, a row a score."""
     rows = [
         [
-            full_name(row.score, row.threshold_mm_h, row.scale_cells),
-            *(shown(value) for value in (row.first, row.second)),
-            with_interval(*(shown(value) for value in (row.difference, row.low, row.high))),
-            row.verdict,
-            f"{row.better} / {row.worse} / {row.unresolved}",
+            full_name(*(row[name] for name in _AXES)),
+            *(shown(row[name]) for name in ("first", "second")),
+            with_interval(*(shown(row[name]) for name in ("difference", "low", "high"))),
+            row["verdict"],
+            " / ".join(str(row[word]) for word in (BETTER, WORSE, UNRESOLVED)),
         ]
-        for row in compared.rename(columns={"not resolved": "unresolved"}).itertuples()
+        for row in compared.to_dict(orient="records")
     ]
     columns = ["score", first, second, "difference", f"{first} is"]
     return Table(
@@ -178,9 +178,8 @@ def event_table(tally: Tally) -> Table:
 def missing_table(scores: pd.DataFrame) -> Table:
     """Which scores have no value, where, and why."""
     absent = scores[scores["value"].isna()]
-    keys = ["score", "threshold_mm_h", "scale_cells", "method"]
     rows = []
-    for labels, of_score in absent.groupby(keys, **_AS_IS):
+    for labels, of_score in grouped(absent, *_AXES, "method"):
         for why, at in of_score.groupby(np.where(of_score["n"] > 0, _UNDEFINED, _NOTHING)):
             leads = ", ".join(f"{lead:g}" for lead in at["lead_minutes"])
             rows.append([full_name(*labels[:3], judged=False), str(labels[3]), leads, str(why)])
@@ -189,7 +188,13 @@ def missing_table(scores: pd.DataFrame) -> Table:
 
 _NOTHING = "nothing to count: no frame, no pixel, or no ensemble"
 _UNDEFINED = "undefined: a ratio to 0 (neither said nor observed, or the same everywhere)"
-_AS_IS = {"sort": False, "dropna": False}
+_AXES = ("score", "threshold_mm_h", "scale_cells")
+
+
+def grouped(table: pd.DataFrame, *keys: str) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """The rows of each combination of two keys or more, as they come; NaN is a key too."""
+    for labels, rows in table.groupby(list(keys), sort=False, dropna=False):
+        yield tuple(labels), rows
 
 
 def score_name(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nowcast.report.pairs import BETTER, UNRESOLVED, UNSCORED, WORSE
-from nowcast.report.tables import score_name
+from nowcast.report.tables import grouped, score_name
 from nowcast.verify.interval_table import FEWEST_CYCLES
 
 _CONJUNCTION = " and "
@@ -38,8 +38,7 @@ def _listed(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "none"
     names = []
-    grouped = rows.groupby(["score", "scale_cells"], sort=False, dropna=False)
-    for (score, scale), of_score in grouped:
+    for (score, scale), of_score in grouped(rows, "score", "scale_cells"):
         words = score_name(str(score))
         if pd.notna(scale):
             words += f" in {scale:g} cells"
