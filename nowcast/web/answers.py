@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -29,7 +30,7 @@ def answer(request: Request, body: bytes, kind: str, *, seconds: int = 0) -> Res
         return Response(status_code=304, headers=headers)
     packs = any(part.strip().startswith("gzip") for part in _header(request, "accept-encoding"))
     if packs and len(body) > _WORTH_PACKING and kind.startswith(_PACKED_KINDS):
-        body = gzip.compress(body, compresslevel=6, mtime=0)
+        body = _packed(body)
         headers["content-encoding"] = "gzip"
     return Response(body, media_type=kind, headers=headers)
 
@@ -38,6 +39,12 @@ def json_answer(request: Request, value: Any) -> Response:
     """A value as JSON, always asked for anew."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return answer(request, text.encode(), "application/json")
+
+
+@lru_cache(maxsize=64)
+def _packed(body: bytes) -> bytes:
+    """Kept, because the page's files and geography are asked for by every visitor."""
+    return gzip.compress(body, compresslevel=6, mtime=0)
 
 
 def _header(request: Request, name: str) -> list[str]:

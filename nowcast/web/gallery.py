@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nowcast.field.errors import MissingFramesError
@@ -41,6 +42,7 @@ class Gallery:
     seen: Observations
     skill: SkillSource = field(default_factory=NoSkill)
     clock: Callable[[], datetime] = utc_now
+    _listings: Remembered[list[Listed]] = field(default_factory=lambda: Remembered(1))
     _open: Remembered[Opened] = field(default_factory=lambda: Remembered(_OPEN_FORECASTS))
     _storms: Remembered[dict[str, Any]] = field(default_factory=lambda: Remembered(_OPEN_FORECASTS))
     _pictures: Remembered[bytes] = field(
@@ -48,8 +50,8 @@ class Gallery:
     )
 
     def listed(self) -> list[Listed]:
-        """All forecasts, the newest first."""
-        return self.library.listed()
+        """All forecasts, the newest first; looked for once a second at most."""
+        return self._listings.get(int(monotonic()), self.library.listed)
 
     def find(self, name: str) -> Listed:
         """The forecast of that id; raises MissingFramesError where there is none (any more)."""

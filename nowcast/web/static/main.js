@@ -78,11 +78,12 @@ function wantPictures() {
 }
 
 async function showForecast(id) {
-  const [found, land] = await Promise.all([fetchJson(`${id}/forecast.json`), fetchJson(`${id}/geography.json`)]);
+  const coming = fetchJson(`${id}/geography.json`);
+  const found = await fetchJson(`${id}/forecast.json`);
   if (store.state.forecast !== id) return;  // another one was chosen meanwhile
   const moved = JSON.stringify(facts?.bounds) !== JSON.stringify(found.bounds);
   facts = found;
-  if (moved) layMap(found, land);
+  if (moved) layMap(found);
   trust.setForecast(found);
   layerbox.setForecast(found);
   if (!found.layers.some((layer) => layer.id === store.state.layer)) store.set({ layer: "rate" });
@@ -93,11 +94,14 @@ async function showForecast(id) {
   timebar.setFrames(found.frames);
   wantPictures();
   draw();
+  // The first picture is on its way; what follows is drawn around it.
+  const land = await coming;
+  if (moved) layGeography(land);
+  credit(found, land);
+  performance.mark("map-usable");
   place.refresh();
   showMotion();
   showCells();
-  credit(found, land);
-  performance.mark("map-usable");
 }
 
 // Without a server a place's rain is read off the colours: the lower bound of each class.
@@ -113,16 +117,19 @@ function readPlace(at) {
     words: "Read off the colours of the map: each value is the least that its colour stands for." };
 }
 
-function layMap(found, land) {
+function layMap(found) {
   overlay?.remove();
-  geography?.remove();
   const [west, south, east, north] = found.focus;
   const { view } = store.state;
   if (view) map.setView([view.lat, view.lon], view.zoom);
   else map.fitBounds([[south, west], [north, east]]);
-  geography = showGeography(map, land);
   overlay = createOverlay(map, found.bounds, found.size);
   overlay.setOpacity(store.state.opacity);
+}
+
+function layGeography(land) {
+  geography?.remove();
+  geography = showGeography(map, land);
   place.setTowns(land.places);
 }
 
