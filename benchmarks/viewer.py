@@ -123,10 +123,8 @@ async def _crowd(seconds: float) -> None:
     async with httpx.AsyncClient(base_url=_HERE, limits=limits, timeout=60) as client:
         forecast = (await client.get("/data/index.json")).json()["forecasts"][0]["id"]
         frames = (await client.get(f"/data/{forecast}/forecast.json")).json()["frames"]
-        names = [
-            f"/data/{forecast}/{'radar' if frame['kind'] == 'radar' else 'rate'}/{frame['time']}.png"
-            for frame in frames
-        ]
+        shown_as = {"radar": "radar", "forecast": "rate"}
+        names = [f"/data/{forecast}/{shown_as[one['kind']]}/{one['time']}.png" for one in frames]
 
         async def visitor(number: int) -> None:
             index = number
