@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nowcast.field.errors import LedgerError, NowcastError, ProductError
+from nowcast.field.errors import LedgerError, MethodError, ProductError
 from nowcast.service import crash, manifest
 from nowcast.service.accepted import inputs
 from nowcast.service.clock import from_iso, in_seconds, iso
@@ -158,10 +158,10 @@ class Desk:
             raise  # the forecast lies there still: the next tick writes it down
         except ProductError as error:
             self._try_again(work.cycle, str(error), now)
-        except NowcastError as error:
+        except MethodError as error:
             self._fail(work.cycle, str(error), now)
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not stop the service
-            self._fail(work.cycle, f"{type(error).__name__}: {error}", now)
+            self._doubt(work.cycle, f"{type(error).__name__}: {error}", now)
         self._put_away(work)
 
     def _start(self, cycle: CycleId, now: np.datetime64) -> None:
@@ -247,6 +247,14 @@ class Desk:
         self.cycles.move(cycle, "ready", now=now, reason=reason)
         self._not_before = self.clock.monotonic() + _PAUSE_SECONDS
         self.heard(Event("cycle put off", str(cycle), {"reason": reason}))
+
+    def _doubt(self, cycle: CycleId, reason: str, now: np.datetime64) -> None:
+        """Try again what need not stay so: accepted frames, say, were readable once."""
+        row = self.cycles.get(cycle)
+        if row is not None and row.attempt < self.terms.attempts:
+            self._try_again(cycle, reason, now)
+        else:
+            self._fail(cycle, reason, now)
 
     def _fail(self, cycle: CycleId, reason: str, now: np.datetime64) -> None:
         self.cycles.move(cycle, "failed", now=now, reason=reason)

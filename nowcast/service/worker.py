@@ -55,11 +55,13 @@ class Worker:
         """A forecast, its files in the staged folder.
 
         ``preferred`` names the method to begin with instead of the first, and says why. Raises
-        MethodError where no rung answers, SourceError (frames) and ProductError (disk).
+        MethodError where no rung answers, ChildError where one of them died rather than decline,
+        SourceError (frames) and ProductError (disk).
         """
         method, why = preferred
         ladder = self._ladder(method)
         reasons = [why] if why and ladder[0] != self.methods[0] else []
+        died = False
         for position, rung in enumerate(ladder):
             limits = self.first if position == 0 else self.later
             remove(staged)
@@ -70,11 +72,13 @@ class Worker:
                 )
             except (MethodError, ChildError) as error:
                 reasons.append(f"{rung}: {error}")
+                died |= isinstance(error, ChildError)
                 self._tell(order, rung, error)
                 continue
             crash.at("forecast.made")
             return made
-        raise MethodError(f"no method could answer: {'; '.join(reasons)}")
+        said = f"no method could answer: {'; '.join(reasons)}"
+        raise ChildError(said) if died else MethodError(said)
 
     def _ladder(self, preferred: str) -> Sequence[str]:
         """The methods in the order in which they are tried."""
