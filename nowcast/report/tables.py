@@ -208,7 +208,7 @@ def full_name(
     """A score with its threshold and scale, and where it is ``judged`` otherwise than told, how."""
     words = [score_name(name)]
     if judged and name in BIASES:
-        words = [f"{words[0]}, distance from 1 (|ln|)"]
+        words = [f"|ln {words[0]}|"]
     if pd.notna(threshold):
         words.append(f"≥ {threshold:g} mm/h")
     if pd.notna(scale):
