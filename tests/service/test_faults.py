@@ -42,7 +42,7 @@ class Disk:
 
     def _is_ours(self, name, arguments) -> bool:
         if name == "fsync":
-            return os.readlink(f"/proc/self/fd/{arguments[0]}").startswith(self.root)
+            return os.readlink(f"/proc/self/fd/{arguments[0]}").startswith(self.root)  # noqa: PTH115
         if any("replay." in str(one) for one in arguments[:2]):
             return False  # the feeder's own note
         if name == "write":

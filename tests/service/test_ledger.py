@@ -80,7 +80,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(time=st.sampled_from(TIMES))
     def half_a_transaction(self, time):
-        with pytest.raises(ZeroDivisionError), self.ledger.transaction():
+        with pytest.raises(ZeroDivisionError), self.ledger.transaction():  # noqa: PT012
             self.cycles.add(CycleId(time, 9), state="ready", now=NOW)
             self.frames.accept(time, sha256="never", path="", size=1, now=NOW)
             raise ZeroDivisionError
@@ -187,12 +187,12 @@ def test_what_was_said_of_files(tmp_path):
 
 
 def test_one_service_a_folder(tmp_path):
-    with only_one(tmp_path / "state" / "lock", busy="stop it"):
-        with (
-            pytest.raises(BusyError, match="stop it"),
-            only_one(tmp_path / "state" / "lock", busy="stop it"),
-        ):
-            pass
+    with (
+        only_one(tmp_path / "state" / "lock", busy="stop it"),
+        pytest.raises(BusyError, match="stop it"),
+        only_one(tmp_path / "state" / "lock", busy="stop it"),
+    ):
+        pass
     with only_one(tmp_path / "state" / "lock", busy="stop it"):
         pass
 
