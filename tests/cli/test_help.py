@@ -16,11 +16,12 @@ from nowcast.cli.app import app
 
 HEAVY = (
     *("torch", "cartopy", "pysteps", "xarray", "matplotlib", "netCDF4", "pandas"),
-    *("httpx", "lxml", "tenacity"),
+    *("httpx", "lxml", "tenacity", "fastapi", "uvicorn"),
 )
 # The examples of fetch ask servers: they run in tests/fetch, against one on this machine. Those of
-# benchmark run in tests/benchmark, those of skill in tests/service/test_skill_command.py.
-OUTSIDE = {"fetch", "benchmark", "skill"}
+# benchmark run in tests/benchmark, those of skill in tests/service/test_skill_command.py,
+# and the viewer's in tests/web.
+OUTSIDE = {"fetch", "benchmark", "skill", "view", "export-site"}
 # What the examples call files that are too long to name.
 NAMES = {
     "PLACES": "stations/locations.csv.gz",

@@ -120,8 +120,8 @@ def served(gallery: Gallery, *, door: Door | None = None) -> Iterator[Served]:
         time.sleep(0.01)
 
     def stop() -> None:
-        running.should_exit = running.force_exit = True
-        thread.join(timeout=10)
+        running.should_exit = True  # answers that are under way are sent
+        thread.join(timeout=20)
 
     try:
         yield Served(f"http://127.0.0.1:{port}", stop)
