@@ -9,15 +9,15 @@ import numpy as np
 
 from nowcast.field.errors import UsageError
 from nowcast.service.accepted import inputs
-from nowcast.service.forecasts import Accepted
 from nowcast.service.frames import Frames
-from nowcast.service.judging import Measure
 from nowcast.service.layout import Layout
 from nowcast.service.ledger import Ledger
-from nowcast.service.preference import GateSettings, SkillPreference
-from nowcast.service.skill import SkillChore, SkillSettings
-from nowcast.service.skill_keepers import DayTables, SkillGate
-from nowcast.service.skill_store import SkillStore
+from nowcast.service.skill.forecasts import Accepted
+from nowcast.service.skill.judging import Measure
+from nowcast.service.skill.keepers import DayTables, SkillGate
+from nowcast.service.skill.loop import SkillChore, SkillSettings
+from nowcast.service.skill.preference import GateSettings, SkillPreference
+from nowcast.service.skill.store import SkillStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +43,9 @@ def watched(
     Raises UsageError where a library is missing.
     """
     try:
-        from nowcast.service import logs
-        from nowcast.service.health import Health, HealthServer
-        from nowcast.service.metrics import Metrics
+        from nowcast.service.operators import logs
+        from nowcast.service.operators.health import Health, HealthServer
+        from nowcast.service.operators.metrics import Metrics
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the service needs {error.name}: pip install 'mim-nowcast[service]'"

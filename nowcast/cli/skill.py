@@ -47,8 +47,8 @@ def skill(
     """
     from nowcast.build_operators import store_of
     from nowcast.field.errors import MissingFramesError, UsageError
-    from nowcast.service.preference import preferred
-    from nowcast.service.skill_report import read_skill
+    from nowcast.service.skill.preference import preferred
+    from nowcast.service.skill.report import read_skill
 
     if (config is None) == (data is None):
         raise UsageError("give --config FILE or --data DIR, and not both")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from nowcast.field.errors import MissingFramesError
-from nowcast.service.skill_report import read_skill
+from nowcast.service.skill.report import read_skill
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from nowcast.service.skill_store import SkillStore
+    from nowcast.service.skill.store import SkillStore
 
 _SCORES = ("csi", "fss", "mae", "brier", "frequency_bias")
 _RELIABILITY = ("method", "lead_minutes", "threshold_mm_h", "n", "mean_probability")

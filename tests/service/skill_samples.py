@@ -23,12 +23,12 @@ from nowcast.ingest.simulated import Storm, low_countries
 from nowcast.products.netcdf import NetCdf
 from nowcast.service.accepted import Feed, Input
 from nowcast.service.clock import iso
-from nowcast.service.forecasts import Accepted
 from nowcast.service.layout import Layout
 from nowcast.service.manifest import Manifest
 from nowcast.service.names import CycleId
 from nowcast.service.publish import Publisher
-from nowcast.service.skill_store import Scored
+from nowcast.service.skill.forecasts import Accepted
+from nowcast.service.skill.store import Scored
 from nowcast.verify import packing
 from nowcast.verify.scoring import common_pixels, verify_forecast
 

@@ -14,10 +14,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from nowcast.service.health import Health, HealthServer
 from nowcast.service.hooks import Event, Status
-from nowcast.service.metrics import Metrics
-from nowcast.service.skill_store import Decision, SkillStore
+from nowcast.service.operators.health import Health, HealthServer
+from nowcast.service.operators.metrics import Metrics
+from nowcast.service.skill.store import Decision, SkillStore
 
 RULES = Path(__file__).parents[2] / "config/alerts/nowcast.yml"
 NOW = np.datetime64("2026-06-01T12:00", "ns")

@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 from skill_samples import storm_archive
 
 from nowcast.field.errors import UsageError
-from nowcast.service import logs
-from nowcast.service.health import Health, HealthServer
 from nowcast.service.hooks import Event, Status
-from nowcast.service.metrics import Metrics
-from nowcast.service.redaction import redacted, redacted_value
+from nowcast.service.operators import logs
+from nowcast.service.operators.health import Health, HealthServer
+from nowcast.service.operators.metrics import Metrics
+from nowcast.service.operators.redaction import redacted, redacted_value
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary9f3aNotToBeSeen"

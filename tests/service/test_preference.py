@@ -21,14 +21,14 @@ from skill_samples import (
     weights,
 )
 
-from nowcast.service.contest import contests, decide
-from nowcast.service.forecasts import published_forecasts
-from nowcast.service.judging import DueLead, Measure, judge
 from nowcast.service.layout import Layout
-from nowcast.service.preference import GateSettings, Preference, SkillPreference
-from nowcast.service.rivals import make_rivals
-from nowcast.service.skill_keepers import SkillGate
-from nowcast.service.skill_store import Scored, SkillStore
+from nowcast.service.skill.contest import contests, decide
+from nowcast.service.skill.forecasts import published_forecasts
+from nowcast.service.skill.judging import DueLead, Measure, judge
+from nowcast.service.skill.keepers import SkillGate
+from nowcast.service.skill.preference import GateSettings, Preference, SkillPreference
+from nowcast.service.skill.rivals import make_rivals
+from nowcast.service.skill.store import Scored, SkillStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

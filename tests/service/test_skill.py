@@ -30,14 +30,14 @@ from nowcast.forecast.extrapolation import Extrapolation
 from nowcast.forecast.persistence import Persistence
 from nowcast.hindcast import Hindcast
 from nowcast.ingest.archive import Archive
-from nowcast.service.forecasts import Accepted
 from nowcast.service.hooks import Event
-from nowcast.service.judging import Measure
 from nowcast.service.layout import Layout
-from nowcast.service.skill import SkillChore, SkillSettings
-from nowcast.service.skill_keepers import DayTables
-from nowcast.service.skill_report import read_day, read_skill
-from nowcast.service.skill_store import Scored, SkillStore
+from nowcast.service.skill.forecasts import Accepted
+from nowcast.service.skill.judging import Measure
+from nowcast.service.skill.keepers import DayTables
+from nowcast.service.skill.loop import SkillChore, SkillSettings
+from nowcast.service.skill.report import read_day, read_skill
+from nowcast.service.skill.store import Scored, SkillStore
 from nowcast.verify.table import score_table
 from nowcast.verify.tally import total
 

@@ -17,7 +17,7 @@ from nowcast.build_operators import store_of
 from nowcast.cli.app import app
 from nowcast.cli.skill import skill
 from nowcast.field.errors import MissingFramesError, UsageError
-from nowcast.service.skill_store import Decision
+from nowcast.service.skill.store import Decision
 
 SETTINGS = (
     'schema_version = 1\n[service]\ndata = "nowcast-data"\n'

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from skill_samples import NOON, STEP, THRESHOLDS, field, invented
 
 from nowcast.field.errors import FormatError, SchemaError, StoreError
-from nowcast.service.skill_store import Decision, Scored, SkillStore
+from nowcast.service.skill.store import Decision, Scored, SkillStore
 from nowcast.verify.packing import Layout
 from nowcast.verify.scores import SCORES
 from nowcast.verify.tally import total

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nowcast.service.skill_store import SkillStore
+    from nowcast.service.skill.store import SkillStore
     from nowcast.verify.tally import Tally
 
 PUBLISHED = "published"

@@ -12,14 +12,14 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from nowcast.service.cycles import TERMINAL
-from nowcast.service.preference import preferred
+from nowcast.service.skill.preference import preferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from nowcast.service.hooks import Event, Status
-    from nowcast.service.skill_store import SkillStore
+    from nowcast.service.skill.store import SkillStore
 
 RUNGS = ("mim", "mim-infilled", "extrapolation", "persistence")
 STATES = ("waiting", "ready", "running", *TERMINAL)

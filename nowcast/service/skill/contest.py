@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nowcast.service.preference import BEST, GateSettings, Preference, preferred
-from nowcast.service.skill_store import Decision
+from nowcast.service.skill.preference import BEST, GateSettings, Preference, preferred
+from nowcast.service.skill.store import Decision
 from nowcast.verify.bootstrap import Resampling, difference_interval
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nowcast.service.skill_store import SkillStore
+    from nowcast.service.skill.store import SkillStore
     from nowcast.verify.bootstrap import Interval
     from nowcast.verify.tally import Tally
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-    from nowcast.service.skill_store import SkillStore
+    from nowcast.service.skill.store import SkillStore
 
 BEST = "mim"
 

@@ -15,7 +15,7 @@ from nowcast.field.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from nowcast.service.metrics import Metrics
+    from nowcast.service.operators.metrics import Metrics
 
 _PATIENCE_SECONDS = 5.0  # for a client that says nothing
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
 
-from nowcast.service.redaction import redacted_value
+from nowcast.service.operators.redaction import redacted_value
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nowcast.field.errors import NowcastError
-from nowcast.service import rivals
 from nowcast.service.child import Limits, call
-from nowcast.service.forecasts import published_forecasts
 from nowcast.service.hooks import Event
-from nowcast.service.judging import DueLead, Measure, judge
+from nowcast.service.skill import rivals
+from nowcast.service.skill.forecasts import published_forecasts
+from nowcast.service.skill.judging import DueLead, Measure, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from nowcast.service.forecasting import Recipe
-    from nowcast.service.forecasts import Accepted, PublishedForecast
     from nowcast.service.hooks import Listener
     from nowcast.service.layout import Layout
-    from nowcast.service.rivals import Rivals
-    from nowcast.service.skill_keepers import Keeper
-    from nowcast.service.skill_store import SkillStore
+    from nowcast.service.skill.forecasts import Accepted, PublishedForecast
+    from nowcast.service.skill.keepers import Keeper
+    from nowcast.service.skill.rivals import Rivals
+    from nowcast.service.skill.store import SkillStore
 
 _SLACK = np.timedelta64(30, "s")  # a frame's time and a lead's may differ by that much
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nowcast.field.errors import NowcastError
 from nowcast.service.accepted import archive_of
-from nowcast.service.skill_store import Scored
+from nowcast.service.skill.store import Scored
 from nowcast.verify.packing import Layout
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from nowcast.service.forecasts import Accepted, PublishedForecast
+    from nowcast.service.skill.forecasts import Accepted, PublishedForecast
 
 
 @dataclass(frozen=True)

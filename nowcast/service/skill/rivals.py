@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nowcast.field.schema import Forecast
     from nowcast.ingest.archive import Archive
     from nowcast.service.forecasting import Recipe
-    from nowcast.service.forecasts import Accepted, PublishedForecast
+    from nowcast.service.skill.forecasts import Accepted, PublishedForecast
 
 _NAMES = "RIVALS.json"
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from nowcast.field.atomic import make_folder
 from nowcast.service.child import Limits, call
-from nowcast.service.preference import GateSettings
+from nowcast.service.skill.preference import GateSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nowcast.service.skill_store import SkillStore
+    from nowcast.service.skill.store import SkillStore
 
 _DAY = np.timedelta64(1, "D")
 _LIMITS = Limits(seconds=300.0, niceness=10)
@@ -63,7 +63,7 @@ def write_table(store: SkillStore, day: np.datetime64, folder: Path) -> bool:
 
     Raises StoreError, and ProductError where the table cannot be written.
     """
-    from nowcast.service.skill_report import bounds, read_day  # noqa: PLC0415 - loads pandas
+    from nowcast.service.skill.report import bounds, read_day  # noqa: PLC0415 - loads pandas
     from nowcast.verify.table import write_csv  # noqa: PLC0415
 
     start, stop = bounds(day)
@@ -94,7 +94,7 @@ class SkillGate:
 
 def decide_anew(store: SkillStore, now: np.datetime64, settings: GateSettings) -> None:
     """Decide which method is preferred; raises StoreError."""
-    from nowcast.service.contest import decide  # noqa: PLC0415 - loads the verification
+    from nowcast.service.skill.contest import decide  # noqa: PLC0415 - loads the verification
 
     decide(store, now, settings)
 

@@ -1,0 +1,1 @@
+"""The closed loop: every forecast scored when its truth comes, beside its rivals."""
