@@ -20,16 +20,21 @@ _SHORTEST_TOKEN = 16
 
 
 def gallery(
-    folder: Path | None, *, config: Path | None, past: tuple[str | None, Path | None, str | None]
+    folder: Path | None,
+    *,
+    config: Path | None,
+    past: tuple[str | None, Path | None, str | None],
+    stations: Path | None = None,
 ) -> Gallery:
     """What is on show: the forecasts in a folder or of a service, and the frames beside them.
 
     ``past`` is feed, archive and series of the frames; of a service they are known. Raises
-    UsageError.
+    UsageError, and SourceError for a wrong list of stations.
     """
     from nowcast.web.gallery import Gallery
     from nowcast.web.library import library_of
     from nowcast.web.observations import Observations
+    from stations.registry import Registry
 
     if (folder is None) == (config is None):
         raise UsageError("give a folder of forecasts, or --config FILE, and not both")
@@ -38,7 +43,12 @@ def gallery(
         folder = _service_folder(config)
     assert folder is not None
     library = library_of(folder)
-    return Gallery(library, Observations(frames or _frames_of_service(folder)), _skill(folder))
+    return Gallery(
+        library,
+        Observations(frames or _frames_of_service(folder)),
+        skill=_skill(folder),
+        stations=Registry(build.stations(stations) if stations is not None else ()),
+    )
 
 
 def server(

@@ -38,6 +38,9 @@ def view(
     feed: FeedOfPast = None,
     archive: ArchiveOfPast = None,
     series: common.Series = None,
+    stations: Annotated[
+        Path | None, typer.Option(help="List of places (CSV, GeoJSON) to name beside a click.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
     token_file: Annotated[
@@ -59,7 +62,9 @@ def view(
     """
     from nowcast import build_viewer
 
-    shown = build_viewer.gallery(folder, config=config, past=(feed, archive, series))
+    shown = build_viewer.gallery(
+        folder, config=config, past=(feed, archive, series), stations=stations
+    )
     server = build_viewer.server(
         shown, host=host, port=port, token_file=token_file, known_as=tuple(known_as or ())
     )

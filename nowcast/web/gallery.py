@@ -18,12 +18,14 @@ from nowcast.web.opened import Opened, open_forecast
 from nowcast.web.remembered import Remembered
 from nowcast.web.skill import NoSkill, SkillSource
 from nowcast.web.storms import storms
+from stations.registry import Registry
 
 if TYPE_CHECKING:
     from nowcast.web.layers import Layer
 
 _PICTURES_BYTES = 256 * 2**20
 _OPEN_FORECASTS = 6
+_NEAR = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ class Gallery:
         library: where forecasts come from.
         seen: the radar frames before and after them.
         skill: scores of what was forecast.
+        stations: named beside a place that is clicked.
         clock: the time (UTC), against which age is told.
 
     """
@@ -41,6 +44,7 @@ class Gallery:
     library: Library
     seen: Observations
     skill: SkillSource = field(default_factory=NoSkill)
+    stations: Registry = field(default_factory=Registry)
     clock: Callable[[], datetime] = utc_now
     _listings: Remembered[list[Listed]] = field(default_factory=lambda: Remembered(1))
     _open: Remembered[Opened] = field(default_factory=lambda: Remembered(_OPEN_FORECASTS))
@@ -77,6 +81,13 @@ class Gallery:
         if found is None or time not in found.times:
             raise MissingFramesError(f"{opened.listed.id}: no layer {name} at {time}")
         return found
+
+    def near(self, *, lon: float, lat: float) -> list[dict[str, Any]]:
+        """The stations nearest to a place, ready for JSON."""
+        found = self.stations.nearest(lon=lon, lat=lat, count=_NEAR)
+        return [
+            {"id": one.id, "name": one.name, "km": round(metres / 1000, 1)} for metres, one in found
+        ]
 
     def cells(self, name: str) -> dict[str, Any]:
         """The storm cells of a forecast, ready for JSON; raises MissingFramesError, FormatError."""

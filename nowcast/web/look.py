@@ -62,7 +62,8 @@ def router(gallery: Gallery) -> APIRouter:
     def point(request: Request, forecast: ForecastId, lon: Lon, lat: Lat) -> Response:
         """The rain of a place: seen and foreseen, with how sure that is."""
         opened = gallery.open(forecast)
-        return json_answer(request, timeline(opened, gallery.seen, lon=lon, lat=lat))
+        found = timeline(opened, gallery.seen, lon=lon, lat=lat)
+        return json_answer(request, found | {"stations": gallery.near(lon=lon, lat=lat)})
 
     @routes.get("/data/skill.json", tags=["page"])
     def skill(request: Request) -> Response:

@@ -21,7 +21,7 @@ from nowcast.web.library import PublishedLibrary, feed_of, library_of
 from tests.web.conftest import FORECAST, LEADS
 
 
-def test_the_server_answers_until_it_is_ended(shelf: Path) -> None:
+def test_the_server_answers_until_it_is_ended(shelf: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -35,6 +35,8 @@ def test_the_server_answers_until_it_is_ended(shelf: Path) -> None:
         str(port),
     ]
     command += ["--feed", "cf", "--archive", str(shelf / "frames")]
+    (tmp_path / "places.csv").write_text("id,name,lon,lat\n1,Mill,5.1,52.1\n2,Weir,6.2,53.0\n")
+    command += ["--stations", str(tmp_path / "places.csv")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         until = time.monotonic() + 60
         while time.monotonic() < until:
@@ -43,9 +45,13 @@ def test_the_server_answers_until_it_is_ended(shelf: Path) -> None:
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
+        asked = f"http://127.0.0.1:{port}/data/{FORECAST}/point.json?lon=5&lat=52"
+        near = httpx.get(asked, timeout=60).json()["stations"]
         running.terminate()
         _, said = running.communicate(timeout=30)
     assert [one["id"] for one in found["forecasts"]] == [FORECAST, "extrapolation-20260601T1200Z"]
+    assert [one["name"] for one in near] == ["Mill", "Weir"]
+    assert near[0]["km"] == pytest.approx(13.1, abs=0.2)
     assert f"http://127.0.0.1:{port}/" in said
     assert "Traceback" not in said
 

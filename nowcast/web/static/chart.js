@@ -5,6 +5,7 @@ const HEIGHT = 150;
 const LEFT = 30;
 const BOTTOM = 20;
 const TOP = 8;
+const RIGHT = 18;
 const TICKS = [0, 0.5, 2, 5, 10, 20, 50, 100];
 
 export function chart(timeline, shown) {
@@ -12,7 +13,7 @@ export function chart(timeline, shown) {
   const [first, last] = [Math.min(...times), Math.max(...times)];
   const highest = Math.max(1, ...timeline.radar.map((row) => row.rate ?? 0),
     ...timeline.forecast.map((row) => Math.max(row.rate ?? 0, row.p90 ?? 0)));
-  const x = (time) => LEFT + ((WIDTH - LEFT - 6) * (time - first)) / Math.max(1, last - first);
+  const x = (time) => LEFT + ((WIDTH - LEFT - RIGHT) * (time - first)) / Math.max(1, last - first);
   // By the root: light rain can be read beside a cloudburst.
   const y = (rate) => TOP + (HEIGHT - BOTTOM - TOP) * (1 - Math.sqrt(rate / highest));
   const issued = issueOf(timeline, first);
@@ -21,7 +22,7 @@ export function chart(timeline, shown) {
   svg.append(element("title", {}, "Rain rate over time, mm per hour"));
   const ticks = TICKS.filter((tick) => tick <= highest);
   for (const tick of ticks) {
-    svg.append(element("line", { class: "grid", x1: LEFT, x2: WIDTH - 6, y1: y(tick), y2: y(tick) }));
+    svg.append(element("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick) }));
     svg.append(element("text", { class: "y", x: LEFT - 4, y: y(tick) + 3 }, String(tick)));
   }
   svg.append(element("rect", { class: "ahead", x: x(issued), y: TOP, width: x(last) - x(issued), height: HEIGHT - BOTTOM - TOP }));

@@ -65,6 +65,13 @@ export class Place {
     words.textContent = this.#timeline.words;
     const parts = [heading, close, words];
     if (this.#timeline.forecast.length) parts.push(chart(this.#timeline, toDate(time)), key(this.#timeline), table(this.#timeline));
+    const near = this.#timeline.stations ?? [];
+    if (near.length) {
+      const line = document.createElement("p");
+      line.className = "near";
+      line.textContent = `Nearest stations: ${near.map(({ name, km }) => `${name} (${km} km)`).join(", ")}`;
+      parts.push(line);
+    }
     const open = this.#panel.querySelector("details")?.open;
     this.#panel.replaceChildren(...parts);
     if (open) this.#panel.querySelector("details").open = true;
