@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nowcast.service.skill_store import SkillStore
+from nowcast.service.skill.store import SkillStore
 from playwright.sync_api import expect
 
 from nowcast.web.gallery import Gallery
@@ -20,11 +20,11 @@ extrapolation,10,csi,1.0,,,0
 mim,5,mae,,,0.2,100
 mim,5,rmse,,,0.2,100
 """
-RELIABILITY = """method,lead_minutes,threshold_mm_h,cut,n,mean_probability,observed_frequency,pod,pofd
-mim,5,1.0,0.0,50,0.05,0.06,1,1
-mim,5,1.0,0.5,30,0.55,0.5,1,1
-mim,5,1.0,0.9,20,0.95,0.9,1,1
-mim,5,1.0,0.7,0,,,1,1
+RELIABILITY = """method,lead_minutes,threshold_mm_h,cut,n,mean_probability,observed_frequency
+mim,5,1.0,0.0,50,0.05,0.06
+mim,5,1.0,0.5,30,0.55,0.5
+mim,5,1.0,0.9,20,0.95,0.9
+mim,5,1.0,0.7,0,,
 """
 
 
