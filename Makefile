@@ -42,7 +42,7 @@ imports: $(VENV)/ready
 	$(BIN)/lint-imports
 
 unit: $(VENV)/ready
-	$(BIN)/pytest -q -n 2 -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow" --durations=40
 
 test-long: $(VENV)/ready
 	$(BIN)/pytest -q -m slow
