@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nowcast.service.skill.store import SkillStore
 from playwright.sync_api import expect
 
+from nowcast.service.skill.store import SkillStore
 from nowcast.web.gallery import Gallery
 from nowcast.web.skill import HindcastSkill, NoSkill, ServiceSkill
 from tests.web.browser import DESKTOP, chromium
@@ -58,5 +58,5 @@ def test_the_page_draws_every_method_and_reliability(shelf: Path, tmp_path: Path
         expect(page.locator("#by-lead path.line")).to_have_count(4)  # two lines, two in the key
         expect(page.locator("#reliability svg.plot path.line")).to_have_count(2)
         expect(page.locator("#numbers td").nth(1)).to_have_text("0.800")
-        page.get_by_label("Score").select_option("mae")
+        page.locator("#score").select_option("mae")
         expect(page.locator("#meaning")).to_contain_text("Mean absolute error")
