@@ -119,6 +119,18 @@ def test_a_click_on_a_place_gives_its_rain(page: Page, site: Served) -> None:
     expect(panel).to_be_hidden()
 
 
+def test_help_names_keys_credits_and_files(page: Page, site: Served) -> None:
+    look(page, site)
+    page.keyboard.press("?")
+    help_ = page.get_by_role("dialog")
+    expect(help_).to_contain_text("Test service, CC BY 4.0")
+    expect(help_.get_by_role("link")).to_have_text(
+        ["20260601T1200Z.nc", "20260601T1200Z.tif", "20260601T1200Z.zarr.zip"]
+    )
+    page.keyboard.press("Escape")
+    expect(help_).to_be_hidden()
+
+
 def test_motion_and_storm_cells(page: Page, site: Served) -> None:
     look(page, site)
     for name in ("Motion", "Storm cells"):

@@ -203,7 +203,21 @@ document.getElementById("forecast").addEventListener("change", ({ target }) => {
 });
 
 const keys = document.getElementById("keys");
-document.getElementById("help").addEventListener("click", () => keys.showModal());
+function help() {
+  keys.showModal();
+  if (place.asksServer) offerFiles(store.state.forecast).catch(() => trust.serverLost());
+}
+
+async function offerFiles(forecast) {
+  const { files } = await fetchJson(`${forecast}/files.json`);
+  const links = files.flatMap((name) => {
+    const link = document.createElement("a");
+    Object.assign(link, { href: `data/${forecast}/files/${name}`, textContent: name, download: name });
+    return [link, " "];
+  });
+  document.getElementById("downloads").replaceChildren("Download: ", ...links);
+}
+document.getElementById("help").addEventListener("click", help);
 const themeButton = document.getElementById("theme");
 const nameTheme = () => { themeButton.textContent = currentTheme() === "dark" ? "Light" : "Dark"; };
 themeButton.addEventListener("click", toggleTheme);
@@ -218,7 +232,7 @@ listen({
   c: () => facts?.cells && store.set({ cells: !store.state.cells }),
   p: () => { const { lat, lng } = map.getCenter(); store.set({ place: { lon: lng, lat } }); },
   d: toggleTheme,
-  "?": () => keys.showModal(),
+  "?": help,
   escape: () => place.close(),
   layer: (index) => layerbox.choose(index),
 });
