@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from nowcast.service.hooks import AfterTick, Chore, Event, Listener, Preference
     from nowcast.service.quality import Gate
     from nowcast.service.rebuild import Rebuilt
+    from stations.station import Station
 
 _GIB = 2**30
 _SLOW_SECONDS = 300.0
@@ -61,9 +62,17 @@ def settings(path: Path) -> ServiceSettings:
 
 @dataclass(frozen=True)
 class ServiceRecipe:
-    """What the service's children make of names; small enough to be sent to them."""
+    """What the service's children make of names; small enough to be sent to them.
+
+    Attributes:
+        settings: which names.
+        stations: the places whose rain timelines are published; read once, when the service starts,
+            so that a list that is edited or lost meanwhile stops no forecast.
+
+    """
 
     settings: ServiceSettings
+    stations: tuple[Station, ...] = ()
 
     def nowcaster(self, method: str) -> Nowcaster:
         """The method of that name; persistence loads no torch."""
@@ -75,9 +84,13 @@ class ServiceRecipe:
         options = build.MethodOptions(weights=table.weights, probabilities=table.probabilities)
         return build.nowcaster(method, options)
 
-    def products(self) -> Sequence[Product]:
-        """What is written before the forecast is out."""
-        return build.products(maps=False)
+    def products(self, past: Radar) -> Sequence[Product]:
+        """What is written before the forecast is out; timelines begin with the newest frame."""
+        whole = build.products(maps=False)
+        if not self.stations:
+            return whole
+        forms = build.points(self.stations, source=None)
+        return (*whole, *(replace(form, newest=lambda issued: past) for form in forms))  # noqa: ARG005
 
     def followers(self) -> Sequence[Product]:
         """What follows it."""
@@ -131,14 +144,16 @@ class Surroundings:
 def service(settings: ServiceSettings, around: Surroundings) -> Iterator[Service]:
     """The service, its folder locked and its ledger open.
 
-    Raises BusyError where another one works there, LedgerError, UsageError and ProductError.
+    Raises BusyError where another one works there, LedgerError, UsageError, ProductError, and
+    SourceError where the list of stations cannot be used.
     """
-    layout = Layout(settings.service.data)
+    layout, listed = Layout(settings.service.data), settings.products.stations
+    recipe = ServiceRecipe(settings, build.stations(listed) if listed else ())
     busy = f"{layout.root}: another service works there: stop it, or give this one its own folder"
     with only_one(layout.lock, busy=busy), Ledger.opened(layout.ledger) as ledger:
         publisher = Publisher(layout)
         publisher.prepare()
-        yield _Assembly(settings, around, publisher, ledger).service()
+        yield _Assembly(settings, around, publisher, ledger, recipe).service()
 
 
 def rebuilt(settings: ServiceSettings, cycle: str) -> Rebuilt:
@@ -152,22 +167,10 @@ def rebuilt(settings: ServiceSettings, cycle: str) -> Rebuilt:
         return rebuild.rebuild(
             published.open_cycle(layout, found),
             layout,
-            feed=_feed(settings),
+            feed=feed_of(settings),
             recipe=ServiceRecipe(settings),
             into=Path(folder),
         )
-
-
-def _feed(settings: ServiceSettings) -> Feed:
-    """What comes in; raises UsageError where the time between frames is not known."""
-    table = settings.feed
-    profile = build.feed(table.name)
-    cadence = table.cadence_minutes or profile.cadence_minutes
-    if cadence is None:
-        raise UsageError(
-            f"feed {table.name} states no cadence: give feed.cadence_minutes in the settings"
-        )
-    return Feed(profile, table.series, cadence)
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ class _Assembly:
     around: Surroundings
     publisher: Publisher
     ledger: Ledger
+    recipe: ServiceRecipe
 
     def service(self) -> Service:
         around = self.around
@@ -198,7 +202,7 @@ class _Assembly:
     @property
     def feed(self) -> Feed:
         """What comes in."""
-        return _feed(self.settings)
+        return feed_of(self.settings)
 
     def _intake(self) -> Intake:
         table, frames = self.settings.feed, Frames(self.ledger)
@@ -232,7 +236,7 @@ class _Assembly:
         memory = round(table.memory_gib * _GIB)
         worker = Worker(
             methods=table.methods,
-            recipe=ServiceRecipe(self.settings),
+            recipe=self.recipe,
             call=self.around.call,
             first=child.Limits(table.deadline_seconds, memory),
             later=child.Limits(table.fallback_seconds, memory),

@@ -27,8 +27,8 @@ class Recipe(Protocol):
         """The method of that name."""
         ...
 
-    def products(self) -> Sequence[Product]:
-        """What is written before the forecast is out."""
+    def products(self, past: Radar) -> Sequence[Product]:
+        """What is written before the forecast of these frames is out."""
         ...
 
     def check(self, forecast: Forecast, past: Radar) -> None:
@@ -96,7 +96,7 @@ def forecast(
     extra = {"degraded_reason": "; ".join(told)} if told else {}
     rung = f"{method}-infilled" if method == "mim" and past["infilled"].values.any() else method
     whole = Checked(made.assign_attrs({**order.attributes, **extra, "rung": rung}))
-    for product in recipe.products():
+    for product in recipe.products(past):
         product.write(whole, into=into)
     attrs = whole.attrs
     return whole, Made(

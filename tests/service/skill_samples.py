@@ -86,7 +86,7 @@ class Methods:
     def nowcaster(self, method: str) -> Nowcaster:
         return build.methods([method], build.MethodOptions(weights=self.weights))[method]
 
-    def products(self) -> tuple[Product, ...]:
+    def products(self, past: Radar) -> tuple[Product, ...]:  # noqa: ARG002
         return (NetCdf(),)
 
     def check(self, forecast: Forecast, past: Radar) -> None:
