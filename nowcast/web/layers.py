@@ -61,7 +61,7 @@ def layers_of(opened: Opened, seen: Observations) -> dict[str, Layer]:
         Layer("accumulation", "Amount", shading.AMOUNT, ahead, partial(_amount, opened)),
         Layer("error", "Error", shading.MISTAKE, came, partial(_error, opened, observed)),
     ]
-    if "growth" in opened.data:
+    if "rainfall_rate_from_differences" in opened.data:
         grown = partial(_growth, opened)
         found.insert(-1, Layer("growth", "Growth", shading.CHANGE, ahead, grown))
     return {layer.id: layer for layer in found if layer.times}

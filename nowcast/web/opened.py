@@ -88,8 +88,8 @@ class Opened:
         return self._plane("probability_of_exceedance", threshold=index, lead_time=lead)
 
     def growth(self, lead: int) -> NDArray[np.float32]:
-        """Growth of the rate along the motion (mm h-1 per h) at a lead, (y, x)."""
-        return self._plane("growth", lead_time=lead)
+        """What MIM's difference memory adds to the rate (mm h-1) at a lead, (y, x)."""
+        return self._plane("rainfall_rate_from_differences", lead_time=lead)
 
     def motion(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Motion towards increasing x and y (m s-1), each (y, x)."""

@@ -77,8 +77,8 @@ _SIGNED = (-20.0, -10.0, -5.0, -2.0, -0.5, 0.5, 2.0, 5.0, 10.0, 20.0)
 _SIGNED_LABELS = tuple(f"{bound:g}".replace("-", "\N{MINUS SIGN}") for bound in _SIGNED)
 # Brown and teal, orange and purple: pairs that stay apart in every kind of colour vision.
 CHANGE = Shading(
-    name="growth of the rain along its way",
-    unit="mm h⁻¹ per h",
+    name="rain that the difference memory adds",
+    unit="mm h⁻¹",
     bounds=_SIGNED,
     labels=_SIGNED_LABELS,
     colours=(

@@ -71,6 +71,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     motion = np.full((HEIGHT, WIDTH), 1000 / 300, np.float32)
     more = {
         "probability_of_exceedance": (("threshold", "lead_time", "y", "x"), chance),
+        "rainfall_rate_from_differences": (("lead_time", "y", "x"), rate - 30),
         "motion_x": (("y", "x"), motion),
         "motion_y": (("y", "x"), 0 * motion),
     }

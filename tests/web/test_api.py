@@ -91,6 +91,16 @@ def test_page_tile_cog_and_netcdf_show_one_cell(
         assert point["forecast"][0]["rate"] == pytest.approx(value, abs=1e-3)
 
 
+def test_growth_and_decay_are_told_apart(client: httpx.Client) -> None:
+    body = client.get(f"/data/{FORECAST}/growth/{TIME}.png").content
+    facts = client.get(f"/data/{FORECAST}/forecast.json").json()
+    (layer,) = [one for one in facts["layers"] if one["id"] == "growth"]
+    pixels = np.asarray(Image.open(io.BytesIO(body)).convert("RGBA")).reshape(-1, 4)
+    drawn = {"#" + bytes(pixel[:3].tolist()).hex() for pixel in pixels if pixel[3] == 255}
+    colours = layer["legend"]["colours"]
+    assert {colours[0], colours[-1]} <= drawn  # -30 where dry, 30 in the middle of the storm
+
+
 def test_coverages_are_what_the_model_of_coveragejson_takes(client: httpx.Client) -> None:
     lon, lat = grid().lonlat_of(*STORM)
     here = f"/edr/collections/{FORECAST}"
