@@ -6,7 +6,9 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -19,9 +21,9 @@ HEAVY = (
     *("httpx", "lxml", "tenacity", "fastapi", "uvicorn"),
 )
 # The examples of fetch ask servers: they run in tests/fetch, against one on this machine. Those of
-# benchmark run in tests/benchmark, those of skill in tests/service/test_skill_command.py,
-# and the viewer's in tests/web.
-OUTSIDE = {"fetch", "benchmark", "skill", "view", "export-site"}
+# benchmark run in tests/benchmark, those of the service in tests/service/test_skill_command.py and
+# test_serve_command.py; the viewer's commands run in tests/web.
+OUTSIDE = {"fetch", "benchmark", "skill", "serve", "replay", "view", "export-site"}
 # What the examples call files that are too long to name.
 NAMES = {
     "PLACES": "stations/locations.csv.gz",
@@ -54,6 +56,27 @@ def examples() -> list[str]:
         assert lines, f"{name} has no example in its help"
         found += lines
     return found
+
+
+def help_texts(group: Any, name: str = "nowcast") -> Iterator[tuple[str, str]]:
+    """Every command by its whole name, also those within others, and what its help says."""
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from help_texts(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command.help or ""
+
+
+def test_every_command_has_an_example() -> None:
+    told = dict(help_texts(typer.main.get_command(app)))
+    assert "nowcast serve" in told
+    assert "nowcast benchmark list" in told
+    without = [
+        name
+        for name, text in told.items()
+        if not re.search(rf"^ *{name}( .+)?$", text, re.MULTILINE)
+    ]
+    assert without == []
 
 
 def test_every_example_runs(

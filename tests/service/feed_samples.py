@@ -23,14 +23,16 @@ NO_FAULTS = Faults()
 DETAILS = OdimDetails(source="CMT:simulated storm", simulated=True)
 
 
-def write_frames(folder: Path, *, count: int, size: int = 24) -> list[tuple[np.datetime64, Path]]:
+def write_frames(
+    folder: Path, *, count: int, size: int = 24, start: np.datetime64 = START
+) -> list[tuple[np.datetime64, Path]]:
     """Valid times and files of ``count`` frames of rain that never ends: a storm every 3 hours."""
     folder.mkdir(parents=True, exist_ok=True)
     grid, found = low_countries(size), []
     for index in range(count):
         episode, age = divmod(index, 36)
         storm = Storm(grid=grid, motion_m_s=(3.0, 1.5), wet_fraction=0.5, seed=episode % 7)
-        time = START + index * CADENCE
+        time = start + index * CADENCE
         path = folder / f"rain_{np.datetime_as_string(time, unit='m').replace(':', '')}.h5"
         rate = storm.rate_mm_h(5.0 * age)
         # Each episode repeats after 7: no two frames may be alike, as none of a radar are.
