@@ -41,8 +41,9 @@ types: $(VENV)/ready
 imports: $(VENV)/ready
 	$(BIN)/lint-imports
 
+# A thread a worker: two workers with two threads each would wait for one another on two cores.
 unit: $(VENV)/ready
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow" --durations=40
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow" --durations=40
 
 test-long: $(VENV)/ready
 	$(BIN)/pytest -q -m slow
