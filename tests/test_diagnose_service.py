@@ -124,7 +124,7 @@ BROKEN: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda home: (home / "data/state/skill.sqlite").write_bytes(b"x" * 9000),
         "skill.sqlite",
     ),
-    "forecast torn": ("latest forecast", torn_forecast, "no readable manifest"),
+    "forecast torn": ("latest forecast", torn_forecast, "no whole manifest"),
     "unknown feed": ("feed", lambda home: swap(home, '"odim"', '"odin"'), "unknown feed 'odin'"),
     "no cadence": ("feed", lambda home: swap(home, "cadence_minutes = 5", ""), "states no cadence"),
     "no feed folder": (

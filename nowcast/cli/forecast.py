@@ -55,12 +55,12 @@ def run(
 
     Example:
 
-        nowcast run --feed knmi --archive DATA/radar/knmi --leads 24 --out runs/knmi
+        nowcast run --feed knmi --archive DATA/radar/knmi --leads 12 --out runs/knmi
 
-        nowcast run --feed mch --archive DATA/radar/mch --at 2015-05-15T17:20Z --out runs/mch --cog
+        nowcast run --feed mch --archive DATA/radar/mch --at 2015-05-15T17:20Z --leads 6 --out runs/mch
 
         nowcast run --feed openmrg --archive DATA/radar/openmrg --leads 6 --members 10 --out runs/g
-    """
+    """  # noqa: E501 - an example is one line
     from nowcast import build
     from nowcast.cycle import Cycle
     from nowcast.field.atomic import make_folder

@@ -58,7 +58,7 @@ def train(
 
     Example:
 
-        nowcast train --feed knmi --archive DATA/radar/knmi --steps 10 --out weights.safetensors
+        nowcast train --feed knmi --archive DATA/radar/knmi --steps 2 --out weights.safetensors
 
         nowcast train --from shipped --feed openmrg --archive DATA/radar/openmrg --steps 2 --out my
     """

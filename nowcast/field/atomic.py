@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ _CAUSES = {
     errno.EISDIR: ("a folder of that name stands there", "remove it or choose another name"),
 }
 _RENAME_EXCHANGE = 2
+_REMOVALS, _REMOVAL_PAUSE_SECONDS = 5, 0.1
 _AT_FDCWD = -100
 
 
@@ -112,11 +114,16 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    with suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    for _ in range(_REMOVALS):
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if not os.path.lexists(path):
+            return
+        # A library's threads may still write into a folder after one of them has failed.
+        time.sleep(_REMOVAL_PAUSE_SECONDS)
 
 
 def _explained(error: OSError, path: Path) -> ProductError:
