@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from nowcast.learn.tuning import Gain
 
 
+Archive = Annotated[
+    Path | None, typer.Option("--archive", help="Folder of its files, at any depth.")
+]
+RecipeName = Annotated[
+    str | None, typer.Option(help="A recipe that ships (radar), or a TOML file of your own.")
+]
+DataFolder = Annotated[
+    Path | None, typer.Option(help="Folder that the archives of a recipe are relative to.")
+]
+
+
 def add_to(app: typer.Typer) -> None:
     """Join the command to the program."""
     app.command()(train)
@@ -28,16 +39,10 @@ def train(
     feed: Annotated[
         str | None, typer.Option("--feed", help="The radar feed to learn from.")
     ] = None,
-    archive: Annotated[
-        Path | None, typer.Option("--archive", help="Folder of its files, at any depth.")
-    ] = None,
+    archive: Archive = None,
     series: Series = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A recipe that ships (radar), or a TOML file of your own.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder that the archives of a recipe are relative to.")
-    ] = None,
+    recipe: RecipeName = None,
+    data: DataFolder = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the samples and weights.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "cpu",
@@ -113,16 +118,10 @@ def _gains(before: Path, after: Path, judges: Sequence[Episode]) -> list[Gain]:
 def decide(
     weights: Annotated[Path, typer.Argument(help="Weights of MIM (.safetensors), written anew.")],
     feed: Annotated[str | None, typer.Option("--feed", help="The radar feed to decide on.")] = None,
-    archive: Annotated[
-        Path | None, typer.Option("--archive", help="Folder of its files, at any depth.")
-    ] = None,
+    archive: Archive = None,
     series: Series = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A recipe that ships (radar), or a TOML file of your own.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder that the archives of a recipe are relative to.")
-    ] = None,
+    recipe: RecipeName = None,
+    data: DataFolder = None,
     every: Annotated[int, typer.Option(min=1, help="Frames between two forecasts.")] = 6,
     as_json: AsJson = False,
 ) -> None:

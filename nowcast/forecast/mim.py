@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 DRIZZLE_MM_H = 0.05
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
-# What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
-# channels. A process that asks for more than there is gets killed without a word: refused before.
+# What a forecast takes at its peak for each cell and channel. At once: measured on MRMS (3500x7000)
+# with 32 channels. In tiles: an estimate from the state and the maps of a lead, not measured. A
+# process that asks for more than there is gets killed without a word: refused before.
 BYTES_AT_ONCE = 26
 BYTES_IN_TILES = 16
 SHARE_OF_MEMORY = 0.7

@@ -1,6 +1,6 @@
 """Mutants decoded in children, by the thousand, and what became of them.
 
-    python tests/fuzz/fuzz_run.py --mutants 20000 --data ../shared/data
+    python tests/fuzz/fuzz_run.py --mutants 20000 --data DATA
 
 What must hold: neither this process nor its children's caller crashes or hangs; a reader raises
 nothing but the project's errors; and a frame that passes the gate is a frame.
