@@ -22,19 +22,23 @@ class _Part(BaseModel):
 
 
 class ArchiveSource(_Part):
-    """One archive to learn from: a feed, a folder, and every how many of its frames."""
+    """One archive to learn from: a feed, a folder, every how many of its frames, all but where."""
 
     feed: str
     archive: str  # relative to the data folder that the command names
     series: str | None = None
     every: Count = 1
+    # West, south, east and north in degrees: regions that training must not see.
+    leave_out: tuple[tuple[float, float, float, float], ...] = ()
 
 
 class NetworkPart(_Part):
     """The size of the network, and whether it is normalised over the whole field.
 
     Without the norm what a cell is told depends on its surroundings alone: a crop and a continent,
-    a tile and the whole give the same forecast.
+    a tile and the whole give the same forecast. ``blend_kernel`` is that of
+    MIMConfig, ``knows_sampling`` that of
+    RainHead.
     """
 
     hidden: Count = 32
@@ -42,6 +46,8 @@ class NetworkPart(_Part):
     kernel_size: Count = 3
     patch: Count = 4
     layer_norm: bool = True
+    blend_kernel: Annotated[int, Field(ge=0)] = 0
+    knows_sampling: bool = False
 
 
 class TrainingPart(_Part):

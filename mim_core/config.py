@@ -39,6 +39,10 @@ class MIMConfig:
     difference_input: str = "released"
     # True: the network adds to the frame it was fed, so that zero output weights are persistence.
     residual: bool = False
+    # Pixels on a side of a convolution over each unpatched channel of the output, which begins as a
+    # blur: neighbouring patches then say one field, without steps between them. 0: none (the
+    # authors' code).
+    blend_kernel: int = 0
 
     def __post_init__(self) -> None:
         """Fill in defaults, turn JSON's lists into tuples, refuse what cannot be built."""
@@ -62,6 +66,12 @@ class MIMConfig:
             )
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: found {self.kernel_size}, expected an odd number")
+        if self.blend_kernel != 0 and (
+            not _is_count(self.blend_kernel) or self.blend_kernel % 2 == 0
+        ):
+            raise ValueError(
+                f"blend_kernel: found {self.blend_kernel!r}, expected 0 or an odd number"
+            )
         if not self.num_hidden or not all(_is_count(width) for width in self.num_hidden):
             raise ValueError(
                 f"num_hidden: found {self.num_hidden!r}, expected at least one whole number "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -24,6 +25,7 @@ class Recurrent(nn.Module):
     def __init__(self, config: MIMConfig) -> None:
         super().__init__()
         self.config = config
+        self.blend = Blend(config) if config.blend_kernel else None
 
     @abstractmethod
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -107,6 +109,8 @@ class Recurrent(nn.Module):
         # In fp32 under autocast too: the rounding of bf16 is noise in a forecast.
         with torch.autocast(hidden.device.type, enabled=False):
             prediction: Tensor = self.output(hidden.to(self.output.weight.dtype))
+            if self.blend is not None:
+                prediction = self.blend(prediction)
         if not self.config.residual:
             return prediction
         fed = self._as_channels(frame)  # (B, p * p, C, H, W)
@@ -183,6 +187,25 @@ def _pad(frames: Tensor, *, multiple: int) -> Tensor:
         return frames
     padded = nn.functional.pad(frames.flatten(0, 1), (0, right, 0, bottom), mode="replicate")
     return padded.reshape(*frames.shape[:3], *padded.shape[-2:])
+
+
+class Blend(nn.Module):
+    """A convolution over each unpatched channel, which begins as a binomial blur."""
+
+    def __init__(self, config: MIMConfig) -> None:
+        super().__init__()
+        self.patch, size = config.patch, config.blend_kernel
+        row = torch.tensor([math.comb(size - 1, k) / 2 ** (size - 1) for k in range(size)])
+        blur = torch.outer(row, row).expand(config.out_channels, 1, size, size)
+        self.weight = nn.Parameter(blur.clone())
+
+    def forward(self, patched: Tensor) -> Tensor:
+        """The prediction (B, p * p * C, H, W) with its patches blended; the same shape."""
+        pixels = from_patches(patched, patch=self.patch)
+        around = (self.weight.shape[-1] // 2,) * 4
+        pixels = nn.functional.pad(pixels, around, mode="replicate")
+        blended = nn.functional.conv2d(pixels, self.weight, groups=self.weight.shape[0])
+        return to_patches(blended, patch=self.patch)
 
 
 def output_layer(config: MIMConfig) -> nn.Conv2d:

@@ -8,6 +8,7 @@ peepholes of a pixel belong to one grid; networks with either are refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -36,7 +37,9 @@ def reach(config: MIMConfig) -> int:
     """How many patched pixels to each side one step can look at the most."""
     convolutions = _FIRST[config.first_layer]
     convolutions += _BLOCK[config.first_layer] * (len(config.num_hidden) - 1)
-    return convolutions * (config.kernel_size // 2)
+    # The blend of the output reaches into the neighbouring patches.
+    blend = math.ceil(config.blend_kernel // 2 / config.patch)
+    return convolutions * (config.kernel_size // 2) + blend
 
 
 def can_tile(config: MIMConfig) -> bool:

@@ -49,7 +49,8 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     from nowcast.learn.crops import CropSettings
     from nowcast.learn.training import Plan
 
-    training, network, head = recipe.training, recipe.network, RainHead()
+    training, network = recipe.training, recipe.network
+    head = RainHead(knows_sampling=network.knows_sampling)
     wanted = steps or training.steps
     settings = TrainSettings(
         steps=wanted,
@@ -73,6 +74,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
             kernel_size=network.kernel_size,
             patch=network.patch,
             layer_norm=network.layer_norm,
+            blend_kernel=network.blend_kernel,
         ),
         crops=CropSettings(size=training.crop),
         settings=settings,
@@ -114,13 +116,15 @@ def tuned_plan(begun: Plan, *, weights: str) -> Plan:
 def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> list[Episode]:
     """The sequences of all sources that are long enough; raises SourceError."""
     from nowcast.field.schema import Frames
-    from nowcast.learn.episodes import episodes_of
+    from nowcast.learn.episodes import episodes_of, unseen_within
 
     found: list[Episode] = []
     for source in sources:
         from_archive = build.archive(source.feed, data / source.archive, series=source.series)
         times = from_archive.times
-        frames = from_archive.frames_between(times[0], times[-1])
+        frames = unseen_within(
+            from_archive.frames_between(times[0], times[-1]), boxes=source.leave_out
+        )
         found += episodes_of(
             Frames(frames.isel(time=slice(None, None, source.every))),
             name=f"{source.feed} {times[0].astype('datetime64[h]')}",

@@ -4,19 +4,22 @@ The network works in Lagrangian coordinates: every frame moved to issue time alo
 that what still changes is growth, decay, and the error of the motion. It is residual: with zero
 weights it keeps the newest frame, and the forecast moved out again is exactly extrapolation.
 
-Channels in: the scaled rain rate, and where it was seen (1 or 0; unseen rain stands as 0).
-Channels out: these two, fed back, and for each threshold an offset of the logit of exceedance.
+Channels in: the scaled rain rate, and where it was seen (1 or 0; unseen rain stands as 0); where
+the head is told of them, the cadence and the size of a cell, each the same number everywhere.
+Channels out: as many, fed back, and for each threshold an offset of the logit of exceedance.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from mim_core.config import MIMConfig
+from nowcast.field import schema
 from nowcast.field.errors import WeightsError
 from nowcast.field.scaling import RainScaling
 
@@ -26,8 +29,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-INPUT_CHANNELS = 2
 FORM = "lagrangian"
+SEEN_CHANNEL = 1
+USUAL_STEP_MINUTES = 5.0
+
+
+class Sampling(NamedTuple):
+    """How finely a radar looks: minutes between frames, kilometres on a side of a cell."""
+
+    step_minutes: float
+    cell_km: float
+
+    @classmethod
+    def of(cls, radar: schema.Radar) -> Sampling:
+        """That of ``radar``."""
+        step = schema.cadence(radar) / np.timedelta64(1, "m")
+        return cls(float(step), math.sqrt(math.prod(schema.grid_of(radar).cell_metres)) / 1000)
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,7 @@ class RainHead:
         scaling: of the rain rate.
         decisions: for each threshold and lead the probability from which on rain is said; empty
             where that was never fixed. Leads beyond the last take its decision.
+        knows_sampling: whether the network is told the cadence and the size of a cell.
 
     """
 
@@ -49,6 +67,12 @@ class RainHead:
     steepness: float = 6.0
     scaling: RainScaling = field(default_factory=RainScaling)
     decisions: tuple[tuple[float, ...], ...] = ()
+    knows_sampling: bool = False
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of a frame."""
+        return 4 if self.knows_sampling else 2
 
     def config(
         self,
@@ -58,23 +82,30 @@ class RainHead:
         kernel_size: int = 3,
         patch: int = 4,
         layer_norm: bool = True,
+        blend_kernel: int = 0,
     ) -> MIMConfig:
         """An architecture that fits: any grid, residual."""
         return MIMConfig(
-            in_channels=INPUT_CHANNELS,
-            out_channels=INPUT_CHANNELS + len(self.thresholds_mm_h),
+            in_channels=self.input_channels,
+            out_channels=self.input_channels + len(self.thresholds_mm_h),
             num_hidden=(hidden,) * layers,
             kernel_size=kernel_size,
             patch=patch,
             layer_norm=layer_norm,
+            blend_kernel=blend_kernel,
             residual=True,
         )
 
-    def inputs(self, rate_mm_h: Tensor) -> Tensor:
-        """Rates (..., H, W) in mm h-1, NaN where unseen, as channels (..., 2, H, W)."""
+    def inputs(self, rate_mm_h: Tensor, sampling: Sampling) -> Tensor:
+        """Rates (..., H, W) in mm h-1, NaN where unseen, as channels (..., C, H, W)."""
         seen = torch.isfinite(rate_mm_h)
         rate = torch.where(seen, rate_mm_h, 0.0)
-        return torch.stack([self.scaling.scaled(rate), seen.to(rate.dtype)], dim=-3)
+        channels = [self.scaling.scaled(rate), seen.to(rate.dtype)]
+        if self.knows_sampling:
+            # Logarithms: from 5 to 10 minutes is as far as from 10 to 20.
+            for ratio in (sampling.step_minutes / USUAL_STEP_MINUTES, sampling.cell_km):
+                channels.append(torch.full_like(rate, 0.5 * math.log2(ratio)))
+        return torch.stack(channels, dim=-3)
 
     def scaled_rate(self, output: Tensor) -> Tensor:
         """The scaled rain rate (..., H, W) of the network's output (..., C, H, W)."""
@@ -84,7 +115,7 @@ class RainHead:
         """Logits of exceedance (..., K, H, W); they never rise with the threshold."""
         levels = self.scaling.scaled(output.new_tensor(self.thresholds_mm_h)).view(-1, 1, 1)
         above = self.scaled_rate(output).unsqueeze(-3) - levels
-        offsets = output[..., INPUT_CHANNELS:, :, :]
+        offsets = output[..., self.input_channels :, :, :]
         return torch.cummin(self.steepness * above + offsets, dim=-3).values
 
     def said(self, output: Tensor, *, chances: bool) -> Tensor:
@@ -111,6 +142,7 @@ class RainHead:
             "steepness": self.steepness,
             "scaling": self.scaling.to_dict(),
             "decisions": [list(leads) for leads in self.decisions],
+            "knows_sampling": self.knows_sampling,
         }
 
     @classmethod
@@ -127,4 +159,5 @@ class RainHead:
             steepness=float(values["steepness"]),
             scaling=RainScaling.from_dict(values["scaling"]),
             decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
+            knows_sampling=bool(values.get("knows_sampling", False)),
         )

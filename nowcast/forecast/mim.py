@@ -15,10 +15,10 @@ from mim_core import checkpoint
 from mim_core.tiles import can_tile
 from nowcast.field import schema
 from nowcast.field.errors import MethodError, WeightsError
-from nowcast.forecast.advect import displacements, warp
+from nowcast.forecast.advect import displacements, to_lagrangian, warp
 from nowcast.forecast.base import require_history
 from nowcast.forecast.extrapolation import motion_variables
-from nowcast.forecast.head import RainHead
+from nowcast.forecast.head import RainHead, Sampling
 from nowcast.forecast.members import ensemble
 from nowcast.forecast.motion import decibel, motion_of
 from nowcast.forecast.noise import NoiseSource
@@ -167,7 +167,8 @@ class Mim:
         count = len(self.thresholds_mm_h) if says_chances else 0
         chances = torch.empty((count, *rate.shape))
         effects = torch.empty(rate.shape if self.effects else 0)
-        for lead, layers in enumerate(self._layers(frames, velocity, ways=ways)):
+        sampling = Sampling.of(past)
+        for lead, layers in enumerate(self._layers(frames, velocity, sampling, ways=ways)):
             rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
             chances[:, lead] = layers[1 : 1 + count]
             if self.effects:
@@ -180,7 +181,9 @@ class Mim:
             effects.numpy() if self.effects else None,
         )
 
-    def _layers(self, frames: Tensor, velocity: Tensor, *, ways: Tensor) -> Iterator[Tensor]:
+    def _layers(
+        self, frames: Tensor, velocity: Tensor, sampling: Sampling, *, ways: Tensor
+    ) -> Iterator[Tensor]:
         """For each lead the rate and the probabilities, (1 + K, y, x)."""
         network, head, _ = self._loaded
         chances = self._says_chances(frames.shape[1:], steps=len(ways))
@@ -188,9 +191,9 @@ class Mim:
             unseen = torch.where(torch.isnan(frames[-1:]), torch.nan, 0.0)
             dry = unseen.expand(1 + len(head.thresholds_mm_h), *frames.shape[1:])
             return (warp(dry[None], way[None])[0] for way in ways)
+        moved = to_lagrangian(frames.unsqueeze(1), velocity)[:, 0]
         return moved_out(
-            frames,
-            velocity,
+            head.inputs(moved, sampling),
             network=network,
             head=head,
             displacement=ways,
@@ -199,12 +202,12 @@ class Mim:
 
     def _drawn(self, chances: Tensor, *, past: schema.Radar, ways: Tensor) -> Tensor:
         """The members (member, lead, y, x), with the texture of the newest frame."""
-        step = schema.cadence(past)
+        sampling = Sampling.of(past)
         newest = torch.from_numpy(decibel(past["rainfall_rate"].values[-1]))
         noise = NoiseSource.like(
             newest,
-            cell_km=math.sqrt(math.prod(schema.grid_of(past).cell_metres)) / 1000,
-            step_minutes=float(step / np.timedelta64(1, "m")),
+            cell_km=sampling.cell_km,
+            step_minutes=sampling.step_minutes,
         )
         return ensemble(
             chances,

@@ -11,7 +11,8 @@ import torch
 from mim_core.diagnostics import differences_silent
 from mim_core.patches import from_patches, to_patches
 from mim_core.tiles import can_tile, step_in_tiles
-from nowcast.forecast.advect import to_lagrangian, warp
+from nowcast.forecast.advect import warp
+from nowcast.forecast.head import SEEN_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,7 @@ class Beside:
 
 
 def moved_out(
-    frames: Tensor,
-    motion: Tensor,
+    inputs: Tensor,
     *,
     network: MIM,
     head: RainHead,
@@ -47,15 +47,14 @@ def moved_out(
 ) -> Iterator[Tensor]:
     """For each lead the rate, and below it what is asked for ``beside`` it, as they arrive.
 
-    ``frames`` (T, H, W) in mm h-1, NaN unseen; ``motion`` (2, H, W) in cells a step;
-    ``displacement`` (lead, 2, H, W) says how far the air of each lead came. Yields (1, H, W) or
-    more, NaN where the air comes from what was not seen in the newest frame. One lead at
-    a time, so that a continent needs the memory of the network's state and of a few maps.
+    ``inputs`` (T, C, H, W) are the frames moved to issue time, as the head makes channels of them;
+    ``displacement`` (lead, 2, H, W) says how far the air of each lead came, in cells. Yields
+    (1, H, W) or more, NaN where the air comes from what was not seen in the newest frame. One lead
+    at a time, so that a continent needs the memory of the network's state and of a few maps.
     """
-    hidden = torch.isnan(frames[-1:])
-    outputs = at_issue_time(
-        frames, motion, network=network, head=head, steps=len(displacement), effects=beside.effects
-    )
+    hidden = inputs[-1, SEEN_CHANNEL] == 0
+    steps = len(displacement)
+    outputs = at_issue_time(inputs, network=network, steps=steps, effects=beside.effects)
     for lead, (output, silent) in enumerate(outputs):
         said = head.said(output, chances=beside.chances)
         if silent is not None:
@@ -65,19 +64,18 @@ def moved_out(
 
 
 def at_issue_time(
-    frames: Tensor, motion: Tensor, *, network: MIM, head: RainHead, steps: int, effects: bool
+    inputs: Tensor, *, network: MIM, steps: int, effects: bool
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """For each lead the output of the network (C, H, W), where the air is at issue time.
+    """For each lead the output of the network (C_out, H, W), where the air is at issue time.
 
-    Where ``effects`` with what it says at that step, from the same state, when its differences
-    are silent; else with None.
+    ``inputs`` are as for ``moved_out``. Where ``effects`` with what it says at that step, from the
+    same state, when its differences are silent; else with None.
     """
     step = partial(step_in_tiles, network) if can_tile(network.config) else network.step
-    height, width = frames.shape[-2:]
+    height, width = inputs.shape[-2:]
     patch = network.config.patch
-    moved = to_lagrangian(frames.unsqueeze(1), motion)[:, 0]
     padding = (0, -width % patch, 0, -height % patch)
-    inputs = torch.nn.functional.pad(head.inputs(moved), padding, mode="replicate")
+    inputs = torch.nn.functional.pad(inputs, padding, mode="replicate")
     state: NetworkState | None = None
     for frame in inputs[:-1]:
         _, state = step(to_patches(frame[None], patch=patch), state)

@@ -14,6 +14,7 @@ import torch
 
 from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.advect import displacements, warp
+from nowcast.forecast.head import SEEN_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,14 +63,13 @@ class LagrangianCrops:
             raise MissingFramesError("nothing to learn from: no unbroken sequence is long enough")
 
     def batch_at(self, step: int) -> dict[str, Tensor]:
-        """``frames`` (B, T, 2, S, S) as the network takes them, ``mask`` (B, T, 1, S, S)."""
+        """``frames`` (B, T, C, S, S) as the network takes them, ``mask`` (B, T, 1, S, S)."""
         generator = np.random.default_rng([self.seed, step])
-        rates = torch.stack([self._sample(generator) for _ in range(self.batch_size)])
-        frames = self.head.inputs(rates)
-        return {"frames": frames, "mask": frames[:, :, 1:]}
+        frames = torch.stack([self._sample(generator) for _ in range(self.batch_size)])
+        return {"frames": frames, "mask": frames[:, :, SEEN_CHANNEL : SEEN_CHANNEL + 1]}
 
     def _sample(self, generator: np.random.Generator) -> Tensor:
-        """One crop: rain rates (T, S, S) in mm h-1 at issue time's place, NaN where unseen."""
+        """One crop at issue time's place, (T, C, S, S), as the network takes it."""
         counts = np.array([len(self._issues(episode)) for episode in self.episodes], dtype=float)
         # The square root keeps a long event from drowning the short ones.
         weights = np.sqrt(counts) / np.sqrt(counts).sum()
@@ -79,7 +79,8 @@ class LagrangianCrops:
         rate = self._moved(episode, issue, row=row, column=column)
         rate *= float(np.exp(generator.uniform(-1, 1) * np.log(self.settings.intensity)))
         rate = torch.rot90(rate, int(generator.integers(4)), dims=(-2, -1))
-        return rate.flip(-1) if generator.random() < 0.5 else rate
+        rate = rate.flip(-1) if generator.random() < 0.5 else rate
+        return self.head.inputs(rate, episode.sampling)
 
     def _issues(self, episode: Episode) -> range:
         return episode.issues[:: self.settings.issue_every]

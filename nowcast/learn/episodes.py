@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
 from nowcast.field import schema
+from nowcast.forecast.head import Sampling
 from nowcast.forecast.motion import motion_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +48,11 @@ class Episode:
         values: NDArray[np.float32] = self.radar["rainfall_rate"].values
         return values
 
+    @cached_property
+    def sampling(self) -> Sampling:
+        """Its cadence and the size of its cells."""
+        return Sampling.of(self.radar)
+
     @property
     def issues(self) -> range:
         """The frames to issue a sample at: with a history, and at least half of the leads."""
@@ -60,6 +68,24 @@ class Episode:
                 block = max(round((cells / MOTION_CELLS) ** 0.5), 1)
                 self._motions[issue] = motion_of(past, block=block).astype(np.float16)
             return self._motions[issue].astype(np.float32)
+
+
+def unseen_within(
+    frames: schema.Frames, *, boxes: Sequence[tuple[float, float, float, float]]
+) -> schema.Frames:
+    """``frames`` with NaN in each box of (west, south, east, north), in degrees.
+
+    What is to judge the weights must not be learnt from, also where a composite shows it.
+    """
+    if not boxes:
+        return frames
+    lon, lat = schema.grid_of(frames).lonlat()
+    hidden = np.zeros(lon.shape, dtype=bool)
+    for west, south, east, north in boxes:
+        hidden |= (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+    masked = frames.copy()
+    masked["rainfall_rate"] = frames["rainfall_rate"].where(~xr.DataArray(hidden, dims=("y", "x")))
+    return schema.Frames(masked)
 
 
 def episodes_of(

@@ -35,7 +35,7 @@ class RainLoss:
     probability_share: float = 0.5
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
-        """The loss of ``batch`` (frames (B, T, 2, H, W), mask (B, T, 1, H, W)): a scalar."""
+        """The loss of ``batch`` (frames (B, T, C, H, W), mask (B, T, 1, H, W)): a scalar."""
         frames, history = batch["frames"], self.head.history
         total = frames.shape[1]
         outputs = network(
