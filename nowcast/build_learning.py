@@ -126,7 +126,8 @@ def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> lis
             from_archive.frames_between(times[0], times[-1]), boxes=source.leave_out
         )
         found += episodes_of(
-            Frames(frames.isel(time=slice(None, None, source.every))),
+            # A copy: a view would keep the frames that are left out in memory.
+            Frames(frames.isel(time=slice(None, None, source.every)).copy(deep=True)),
             name=f"{source.feed} {times[0].astype('datetime64[h]')}",
             cadence=from_archive.cadence * source.every,
             history=plan.head.history,
