@@ -58,6 +58,8 @@ class RainHead:
         scaling: of the rain rate.
         decisions: for each threshold and lead the probability from which on rain is said; empty
             where that was never fixed. Leads beyond the last take its decision.
+        amounts: for each lead what the rate is multiplied by, so that in the mean as much rain is
+            said as falls; empty where that was never fixed. Later leads take the last.
         knows_sampling: whether the network is told the cadence and the size of a cell.
 
     """
@@ -67,6 +69,7 @@ class RainHead:
     steepness: float = 6.0
     scaling: RainScaling = field(default_factory=RainScaling)
     decisions: tuple[tuple[float, ...], ...] = ()
+    amounts: tuple[float, ...] = ()
     knows_sampling: bool = False
 
     @property
@@ -133,6 +136,10 @@ class RainHead:
         fixed = np.asarray(self.decisions, dtype=np.float32)
         return fixed[:, np.minimum(np.arange(steps), fixed.shape[1] - 1)]
 
+    def amount(self, lead: int) -> float:
+        """What the rate of lead number ``lead``, from 0, is multiplied by."""
+        return self.amounts[min(lead, len(self.amounts) - 1)] if self.amounts else 1.0
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's header keeps them."""
         return {
@@ -142,6 +149,7 @@ class RainHead:
             "steepness": self.steepness,
             "scaling": self.scaling.to_dict(),
             "decisions": [list(leads) for leads in self.decisions],
+            "amounts": list(self.amounts),
             "knows_sampling": self.knows_sampling,
         }
 
@@ -159,5 +167,6 @@ class RainHead:
             steepness=float(values["steepness"]),
             scaling=RainScaling.from_dict(values["scaling"]),
             decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
+            amounts=tuple(map(float, values.get("amounts", ()))),
             knows_sampling=bool(values.get("knows_sampling", False)),
         )

@@ -169,10 +169,11 @@ class Mim:
         effects = torch.empty(rate.shape if self.effects else 0)
         sampling = Sampling.of(past)
         for lead, layers in enumerate(self._layers(frames, velocity, sampling, ways=ways)):
-            rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
+            said = self._loaded.head.amount(lead) * layers[0]
+            rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
             chances[:, lead] = layers[1 : 1 + count]
             if self.effects:
-                effects[lead] = layers[-1]
+                effects[lead] = self._loaded.head.amount(lead) * layers[-1]
         members = self._drawn(chances, past=past, ways=ways) if self.members else None
         return (
             rate.numpy(),

@@ -1,8 +1,11 @@
-"""From which probability on rain is said: fixed once, on events that nothing is judged by.
+"""From which probability on rain is said, and how much: fixed on events that nothing is judged by.
 
 The cut of a threshold and lead is the one with the highest CSI over forecasts of all events, each
 event with the same weight. A CSI-optimal cut lies at CSI / (1 + CSI) of calibrated probabilities
 (Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut serves.
+
+A network that is trained for small errors says too little where it is unsure. Its rates are
+multiplied by one number a lead, so that over all events the sum of the rain is right.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 # With a smaller part of all pixels reaching a threshold, its curve of CSI is noise.
 ENOUGH = 2e-6
+# No event is to make the rain more than half as strong again, or so much weaker.
+AMOUNTS = (1 / 1.5, 1.5)
 
 
 def decide(
@@ -60,7 +65,11 @@ def decide(
     pooled = reduce(add, (_even(total(tallies)) for tallies in events.values()))
     network, metadata = checkpoint.load(weights)
     head = RainHead.from_dict(metadata["head"])  # type: ignore[arg-type]  # it checks
-    head = replace(head, decisions=best_cuts(pooled.probabilities))
+    head = replace(
+        head,
+        decisions=best_cuts(pooled.probabilities),
+        amounts=balanced(pooled.errors.multiplicative_bias, before=head),
+    )
     about = {"events": sorted(events), "forecasts": sum(map(len, events.values()))}
     checkpoint.save(
         weights, network, metadata={**metadata, "head": head.to_dict(), "decided_on": about}
@@ -86,14 +95,21 @@ def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(float(cut), 3) for cut in column) for column in cuts.T)
 
 
+def balanced(bias: NDArray[np.float64], *, before: RainHead) -> tuple[float, ...]:
+    """The amounts (lead,) that would have made ``bias`` one; it was found with those ``before``."""
+    said = np.array([before.amount(lead) for lead in range(bias.size)])
+    amounts = said / np.where(np.isfinite(bias) & (bias > 0), bias, 1.0)
+    return tuple(round(float(amount), 3) for amount in _smooth(amounts).clip(*AMOUNTS))
+
+
 def _even(tally: Tally) -> Tally:
     """The same sums with a weight of one, so that every event counts alike."""
     return tally.named("mim") * (1.0 / max(float(tally.coverage.counted.sum()), 1.0))
 
 
-def _smooth(csi: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over three leads: the cut is to change slowly from lead to lead."""
-    padded = np.concatenate([csi[:1], csi, csi[-1:]])
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over three leads: what is fixed is to change slowly from lead to lead."""
+    padded = np.concatenate([values[:1], values, values[-1:]])
     return np.asarray((padded[:-2] + padded[1:-1] + padded[2:]) / 3)
 
 

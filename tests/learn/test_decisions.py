@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.ingest.simulated import Storm, low_countries
-from nowcast.learn.decisions import best_cuts, decide
+from nowcast.learn.decisions import balanced, best_cuts, decide
 from nowcast.learn.episodes import episodes_of
 from nowcast.verify.probability import ProbabilityBins, probability_bins
 from nowcast.verify.sums import stack
@@ -52,6 +53,35 @@ def test_what_never_happened_takes_the_cut_of_the_lower_threshold() -> None:
     assert high == low
 
 
+def test_amounts_make_up_for_the_bias_by_hand() -> None:
+    """Half, then as much as fell: doubled is more than may be; with 0.8 said before, 0.8 stays."""
+    assert balanced(np.array([0.5, 0.5, 0.5]), before=HEAD) == (1.5, 1.5, 1.5)
+    before = replace(HEAD, amounts=(0.8,))
+    assert balanced(np.array([1.0, 1.0]), before=before) == (0.8, 0.8)
+    assert balanced(np.array([1.0, 0.8, np.nan]), before=HEAD) == (1.083, 1.083, 1.083)
+
+
+def test_amounts_come_true_on_what_they_were_fixed_on(tmp_path: Path) -> None:
+    """The rate of a forecast is that of the network times the lead's amount; zero stays zero."""
+    torch.manual_seed(0)
+    radar = Storm(grid=low_countries(64)).radar(start=np.datetime64("2026-06-01", "ns"), frames=4)
+    rates = []
+    for amounts in ((), (1.2, 0.9)):
+        path = tmp_path / f"{len(amounts)}.safetensors"
+        head = replace(HEAD, amounts=amounts)
+        torch.manual_seed(0)
+        checkpoint.save(
+            path, MIM(head.config(hidden=4, layers=2)), metadata={"head": head.to_dict()}
+        )
+        rates.append(Mim(path)(radar, steps=3)["rainfall_rate"].values)
+    plain, scaled = rates
+    heavy = plain > 1.0
+    for lead, amount in enumerate((1.2, 0.9, 0.9)):
+        np.testing.assert_allclose(
+            scaled[lead][heavy[lead]], amount * plain[lead][heavy[lead]], rtol=1e-5
+        )
+
+
 def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None:
     torch.manual_seed(0)
     weights = tmp_path / "weights.safetensors"
@@ -74,6 +104,7 @@ def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None
     head = decide(weights, episodes, every=3, heard=heard.append)
     assert np.shape(head.decisions) == (3, 3)
     assert all(0 < cut < 1 for leads in head.decisions for cut in leads)
+    assert len(head.amounts) == 3
     assert len(heard) == len(range(HEAD.history - 1, 11, 3))
     _, metadata = checkpoint.load(weights)
     assert metadata["title"] == "kept"
