@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.load import ConfigError
+from config.load import Profiles
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-_SHIPPED = Path(__file__).parent / "benchmarks"
 _PUBLISHED = Path(__file__).parent / "published.toml"
 
 
@@ -58,11 +56,13 @@ class Human36mData(_Part):
 
     @model_validator(mode="after")
     def _check_subjects(self) -> Human36mData:
-        seen = set(self.train_subjects) | set(self.validation_subjects)
-        if set(self.train_subjects) & set(self.validation_subjects):
-            raise ValueError("a subject is for training or for validation, not for both")
-        if seen & set(self.test_subjects):
-            raise ValueError(f"subjects {sorted(seen & set(self.test_subjects))} are of the test")
+        train, validation = set(self.train_subjects), set(self.validation_subjects)
+        twice = train & validation | (train | validation) & set(self.test_subjects)
+        if twice:
+            raise ValueError(
+                "a subject for training, for validation or for the test; "
+                f"{', '.join(sorted(twice))} for two of them"
+            )
         return self
 
 
@@ -115,7 +115,7 @@ class TrainingPart(_Part):
     final_fraction: Share = 0.0
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     # Of the absolute error beside the squared one.
     absolute_share: Annotated[float, Field(ge=0)] = 0.0
     # All predictions, as the papers have it, or those of the forecast alone.
@@ -130,7 +130,7 @@ class TrainingPart(_Part):
     @model_validator(mode="after")
     def _check_length(self) -> TrainingPart:
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("expected either steps or minutes")
+            raise ValueError("either steps or minutes")
         return self
 
 
@@ -169,21 +169,12 @@ class PublishedRow(_Part):
     note: str = ""
 
 
-def benchmarks() -> dict[str, BenchmarkProfile]:
-    """The profiles that ship, by name."""
-    return {path.stem: _read(path) for path in sorted(_SHIPPED.glob("*.toml"))}
-
-
-def benchmark(name: str) -> BenchmarkProfile:
-    """The profile of that name, or in that TOML file; raises ConfigError with the nearest names."""
-    if name.endswith(".toml"):
-        return _read(Path(name))
-    known = [path.stem for path in sorted(_SHIPPED.glob("*.toml"))]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"unknown benchmark {name!r}.{hint} Known: {', '.join(known)}")
-    return _read(_SHIPPED / f"{name}.toml")
+BENCHMARKS = Profiles(
+    kind="benchmark",
+    model=BenchmarkProfile,
+    shipped=Path(__file__).parent / "benchmarks",
+    by_path=True,
+)
 
 
 def published(benchmark_name: str) -> list[PublishedRow]:
@@ -191,18 +182,3 @@ def published(benchmark_name: str) -> list[PublishedRow]:
     content = tomllib.loads(_PUBLISHED.read_text(encoding="utf-8"))
     rows = [PublishedRow.model_validate(row) for row in content["rows"]]
     return [row for row in rows if row.benchmark == benchmark_name]
-
-
-def _read(path: Path) -> BenchmarkProfile:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return BenchmarkProfile.model_validate(content)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
-    except ValidationError as error:
-        complaints = (
-            f"{path}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}, "
-            f"found {item['input']!r}"
-            for item in error.errors(include_url=False)
-        )
-        raise ConfigError("\n".join(complaints)) from error

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from config.load import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from config.load import Profiles
 
 Count = Annotated[int, Field(ge=1)]
-_SHIPPED = Path(__file__).parent / "recipes"
 
 
 class _Part(BaseModel):
@@ -59,7 +54,7 @@ class TrainingPart(_Part):
     warm_up_steps: int = 50
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    precision: str = "bf16-mixed"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     leads: Count = 12
     crop: Count = 128
     seed: int = 0
@@ -76,21 +71,6 @@ class Recipe(_Part):
     validation: tuple[ArchiveSource, ...] = ()
 
 
-def recipe(name: str) -> Recipe:
-    """The recipe of that name, or in that TOML file; raises ConfigError."""
-    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in _SHIPPED.glob("*.toml")))
-        raise ConfigError(f"unknown recipe {name!r}; known: {known}, or a path that ends in .toml")
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
-    except ValidationError as error:
-        raise ConfigError("\n".join(_complaints(path, error))) from error
-
-
-def _complaints(path: Path, error: ValidationError) -> Iterable[str]:
-    for item in error.errors(include_url=False):
-        key = ".".join(str(part) for part in item["loc"])
-        yield f"{path}: {key}: {item['msg']}, found {item['input']!r}"
+RECIPES = Profiles(
+    kind="recipe", model=Recipe, shipped=Path(__file__).parent / "recipes", by_path=True
+)

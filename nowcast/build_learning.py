@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config import load
 from nowcast import build
 from nowcast.field.errors import UsageError, WeightsError
 
@@ -19,12 +18,10 @@ if TYPE_CHECKING:
 
 def read_recipe(name: str) -> Recipe:
     """A training recipe; raises UsageError."""
-    from config.recipe import recipe as read
+    from config.recipe import RECIPES
 
-    try:
-        return read(name)
-    except load.ConfigError as error:
-        raise UsageError(str(error)) from error
+    with build.as_usage():
+        return RECIPES.named(name)
 
 
 def training_recipe(
@@ -44,6 +41,7 @@ def training_recipe(
 
 def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) -> Plan:
     """How to train by the recipe, with another number of steps or seed where given."""
+    from mim_core.precision import resolved
     from mim_core.settings import TrainSettings
     from nowcast.forecast.head import RainHead
     from nowcast.learn.crops import CropSettings
@@ -60,7 +58,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
         warm_up_steps=min(training.warm_up_steps, wanted // 4),
         gradient_clip=training.gradient_clip,
         ema_decay=training.ema_decay,
-        precision=training.precision,
+        precision=resolved(training.precision, accelerator=device),
         seed=training.seed if seed is None else seed,
         checkpoint_every=50,
         validate_every=100,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mim_core import checkpoint
 from mim_core.batches import from_samples, with_reversed_time
+from mim_core.precision import resolved
 from mim_core.settings import Hooks, TrainSettings
 from nowcast.benchmark.log import TrainingLog
 from nowcast.benchmark.objective import Feeding, FrameLoss, fed, squared_error
@@ -205,7 +206,7 @@ def _settings(run: Run, *, steps: int, first_plan: int) -> TrainSettings:
         final_fraction=recipe.final_fraction,
         gradient_clip=recipe.gradient_clip,
         accumulate=recipe.accumulate,
-        precision=recipe.precision,
+        precision=resolved(recipe.precision, accelerator=run.device),
         ema_decay=recipe.ema_decay,
         seed=recipe.seed,
         steps=steps,
