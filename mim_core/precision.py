@@ -6,6 +6,9 @@ of bf16, which it imitates, and 91 in fp32. With such instructions bf16 is twice
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 # As torch.cpu.get_capabilities names them: x86 with and without matrix tiles, and ARM.
@@ -23,7 +26,7 @@ def fastest(accelerator: str) -> str:
         has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     elif accelerator == "cpu":
         # Not in older releases of torch: then nothing is known, and fp32 is never wrong.
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         has_bf16 = any(capabilities.get(name) for name in BF16_INSTRUCTIONS)
     else:
         has_bf16 = False
