@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from config.load import Profiles
 
 UNKNOWN = "unknown"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -139,3 +142,11 @@ class FeedProfile(_Profile):
             if found.strftime(form) == match["time"]:
                 return found
         return None
+
+
+FEEDS = Profiles(
+    kind="feed",
+    model=FeedProfile,
+    shipped=Path(__file__).parent / "feeds",
+    users_folder="NOWCAST_FEEDS",
+)

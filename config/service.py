@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.load import ConfigError
+from config import load
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Minutes = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -238,29 +237,9 @@ class ServiceSettings(_Table):
 
 def read_settings(path: Path) -> ServiceSettings:
     """The settings in a TOML file; raises ConfigError with a line for every wrong key."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
-    try:
-        settings = ServiceSettings.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_complaints(path, error))) from error
+    # What was found is not shown: a value in the wrong place may be a secret.
+    settings = load.read(path, ServiceSettings, shows_found=False)
     return _anchored(settings, path.absolute().parent)
-
-
-def _complaints(path: Path, error: ValidationError) -> list[str]:
-    """One line a wrong key; what was found is not shown, for a misplaced key may be a secret."""
-    lines = []
-    for item in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in item["loc"]) or "settings"
-        said = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            said = "unknown key; see docs/service.md"
-        elif item["type"] == "missing":
-            said = "missing, expected a value"
-        lines.append(f"{path}: {key}: {said[:1].lower()}{said[1:]}")
-    return lines
 
 
 def _anchored(settings: ServiceSettings, home: Path) -> ServiceSettings:

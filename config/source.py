@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import string
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from config.load import Profiles
 from config.secret import Secret
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -181,3 +183,13 @@ def _check_template(template: str, *, allowed: set[str] | None) -> None:
         if not name.isidentifier() or (allowed is not None and name not in allowed):
             known = ", ".join(sorted(allowed or {"time"}))
             raise ValueError(f"a template of {known}; {template!r} names {name!r}")
+
+
+SOURCES = Profiles(
+    kind="source",
+    model=SourceProfile,
+    shipped=Path(__file__).parent / "sources",
+    users_folder="NOWCAST_SOURCES",
+    by_path=True,
+    shows_found=False,
+)

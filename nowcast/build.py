@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from config import load
+from config import nearest
+from config.load import ConfigError
 from nowcast.field.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from config.feed import FeedProfile
     from nowcast.field.schema import Radar
@@ -52,20 +53,29 @@ class MethodOptions:
     effects: bool = False
 
 
+@contextmanager
+def as_usage() -> Iterator[None]:
+    """What is wrong with a profile or with settings is told as UsageError."""
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
 def feed(name: str) -> FeedProfile:
     """The profile of a feed; raises UsageError with the nearest names."""
-    try:
-        return load.feed(name)
-    except load.ConfigError as error:
-        raise UsageError(str(error)) from error
+    from config.feed import FEEDS
+
+    with as_usage():
+        return FEEDS.named(name)
 
 
 def feeds() -> Mapping[str, FeedProfile]:
     """All feed profiles by name; raises UsageError on a wrong one of the user's."""
-    try:
-        return load.feeds()
-    except load.ConfigError as error:
-        raise UsageError(str(error)) from error
+    from config.feed import FEEDS
+
+    with as_usage():
+        return FEEDS.all()
 
 
 def archive(feed_name: str, folder: Path, *, series: str | None = None) -> Archive:
@@ -104,9 +114,7 @@ def methods(names: Sequence[str], options: MethodOptions) -> dict[str, Nowcaster
     known = _known_methods(options)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise UsageError(f"unknown method {name!r}.{hint} Known: {', '.join(known)}")
+            raise UsageError(nearest.unknown("method", name, known=known))
     return {name: known[name]() for name in names}
 
 

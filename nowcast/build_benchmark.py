@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from config import benchmark as profiles
-from config.load import ConfigError
 from nowcast import build
 from nowcast.field.errors import MethodError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from config.benchmark import BenchmarkProfile, PublishedRow, TrainingPart
@@ -24,14 +22,14 @@ NETWORKS = ("mim", "conv-lstm")
 
 def benchmarks() -> Mapping[str, BenchmarkProfile]:
     """The profiles that ship, by name; raises UsageError for a wrong one."""
-    with _usage():
-        return profiles.benchmarks()
+    with build.as_usage():
+        return profiles.BENCHMARKS.all()
 
 
 def profile(name: str) -> BenchmarkProfile:
     """The profile of that name, or in that TOML file; raises UsageError with the nearest names."""
-    with _usage():
-        return profiles.benchmark(name)
+    with build.as_usage():
+        return profiles.BENCHMARKS.named(name)
 
 
 def published(chosen: BenchmarkProfile) -> list[PublishedRow]:
@@ -202,11 +200,3 @@ def kept(
             path = out / f"{task.name}-{index + 1}-{slug}.gif"
             written.append(film(task, item["frames"], method(batch)[0], path=path))
     return written
-
-
-@contextmanager
-def _usage() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        raise UsageError(str(error)) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from config import load
 from nowcast import build
 from nowcast.field.errors import UsageError
 
@@ -21,22 +20,18 @@ if TYPE_CHECKING:
 
 def source(name: str) -> SourceProfile:
     """The profile of a network source; raises UsageError with the nearest names."""
-    from config import load_source
+    from config.source import SOURCES
 
-    try:
-        return load_source.source(name)
-    except load.ConfigError as error:
-        raise UsageError(str(error)) from error
+    with build.as_usage():
+        return SOURCES.named(name)
 
 
 def sources() -> Mapping[str, SourceProfile]:
     """All source profiles by name; raises UsageError on a wrong one of the user's."""
-    from config import load_source
+    from config.source import SOURCES
 
-    try:
-        return load_source.sources()
-    except load.ConfigError as error:
-        raise UsageError(str(error)) from error
+    with build.as_usage():
+        return SOURCES.all()
 
 
 def web(profile: SourceProfile, *, clocks: Clocks | None = None) -> Web:

@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from config import load
+from config.feed import FEEDS
+from config.load import ConfigError
 from mim_core import checkpoint
 from nowcast.field.errors import WeightsError
 from nowcast.forecast.shipped import shipped_weights
@@ -133,9 +134,10 @@ def _weights() -> Finding:
 
 def _profiles() -> Finding:
     try:
-        known = load.feeds()
-    except load.ConfigError as error:
-        return Finding("feed profiles", "bad", str(error), f"mend it, or unset {load.USER_FOLDER}")
+        known = FEEDS.all()
+    except ConfigError as error:
+        mend = f"mend it, or unset {FEEDS.users_folder}"
+        return Finding("feed profiles", "bad", str(error), mend)
     return Finding("feed profiles", "good", f"{len(known)}: {', '.join(known)}")
 
 

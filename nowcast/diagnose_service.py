@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from config import load_source
 from config.load import ConfigError
 from config.service import read_settings
+from config.source import SOURCES
 from mim_core import checkpoint
 from nowcast.diagnose import Finding, guarded, writing
 from nowcast.field.errors import NowcastError
@@ -271,7 +271,7 @@ class Patient:
         """The sources that are to be fetched are known, and bring what the feed reads."""
         for table in self.settings.fetch:
             try:
-                profile = load_source.source(table.source)
+                profile = SOURCES.named(table.source)
             except ConfigError as error:
                 return Finding("fetch sources", "bad", str(error), "mend [[fetch]]")
             if profile.feed != self.settings.feed.name:
@@ -286,7 +286,7 @@ class Patient:
 
         for table in self.settings.fetch:
             try:
-                key = _key(load_source.source(table.source))
+                key = _key(SOURCES.named(table.source))
                 if key is not None:
                     key.read()
             except ConfigError:

@@ -49,12 +49,12 @@ def test_the_python_example_runs(shared_data: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_profile_example_is_a_profile(tmp_path: Path) -> None:
-    from config.load import read_profile
+    from config.feed import FEEDS
 
     (text,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     path = tmp_path / "ours.toml"
     path.write_text(text, encoding="utf-8")
-    assert read_profile(path).match("composite_202606011200.h5")
+    assert FEEDS.read(path).match("composite_202606011200.h5")
 
 
 def test_pictures_and_pages_that_the_readme_names_are_there() -> None:

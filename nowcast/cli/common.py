@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from config import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,8 +55,8 @@ def choices(text: str | None, *, known: Sequence[str], option: str) -> list[str]
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     for word in words:
         if word not in known:
-            near = difflib.get_close_matches(word, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            near = nearest.near(word, known=known)
+            hint = f" Did you mean {near}?" if near else ""
             raise UsageError(f"{option} {word}: expected some of {', '.join(known)}.{hint}")
     return words
 

@@ -50,10 +50,11 @@ class NowcastBackend(BackendEntrypoint):
         """Whether a feed knows the name; content that others may open is left to them."""
         if not isinstance(filename_or_obj, str | os.PathLike):
             return False
-        from config.load import ConfigError, feeds  # noqa: PLC0415
+        from config.feed import FEEDS  # noqa: PLC0415
+        from config.load import ConfigError  # noqa: PLC0415
 
         try:
-            profiles = feeds().values()
+            profiles = FEEDS.all().values()
         except ConfigError:
             return False
         name = Path(filename_or_obj).name
@@ -62,7 +63,8 @@ class NowcastBackend(BackendEntrypoint):
 
 def open_any(path: Path, *, feed: str | None = None) -> xr.Dataset:
     """Radar frames where the path holds some, else gauges, traffic, other ODIM, or weather."""
-    from config import load  # noqa: PLC0415
+    from config.feed import FEEDS  # noqa: PLC0415
+    from config.load import ConfigError  # noqa: PLC0415
     from nowcast.field.errors import FormatError, MissingFramesError, UsageError  # noqa: PLC0415
     from nowcast.ingest import (  # noqa: PLC0415
         decode,
@@ -75,8 +77,8 @@ def open_any(path: Path, *, feed: str | None = None) -> xr.Dataset:
     if not path.exists():
         raise MissingFramesError(f"{path}: no such file or folder")
     try:
-        profiles = [load.feed(feed)] if feed else list(load.feeds().values())
-    except load.ConfigError as error:
+        profiles = [FEEDS.named(feed)] if feed else list(FEEDS.all().values())
+    except ConfigError as error:
         raise UsageError(str(error)) from error
     if feed:
         stamps = [stamp for _, stamp in decode.named_by(path, profiles)]

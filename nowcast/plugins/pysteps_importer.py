@@ -84,12 +84,12 @@ def _place(frames: Frames, time: str | None, *, path: Path) -> int:
 
 def _profile(path: Path, feed: str | None) -> FeedProfile | None:
     """The feed of a file; None where only its content says what it is."""
-    from config import load  # noqa: PLC0415
+    from config.feed import FEEDS  # noqa: PLC0415
     from nowcast.ingest.decode import named_by  # noqa: PLC0415
 
     if feed is not None:
-        return load.feed(feed)
-    named = named_by(path, load.feeds().values())
+        return FEEDS.named(feed)
+    named = named_by(path, FEEDS.all().values())
     return named[0][0] if named else None
 
 

@@ -120,7 +120,7 @@ def test_colour_mnist(shared_data: Path, tmp_path: Path) -> None:
     profile = written(tmp_path, data=data, training='sampling = "reverse"\nreversed_time = true')
     answer = trained_and_evaluated(profile, data=shared_data, out=tmp_path)
     check(answer, leads=4)
-    task = build.task("small", profiles.benchmark(str(profile)), data=shared_data)
+    task = build.task("small", profiles.BENCHMARKS.named(str(profile)), data=shared_data)
     frames = torch.stack([task.test[index]["frames"] for index in range(4)])
     kept = (frames[:, 4:] - frames[:, 3:4]).square().sum(dim=(2, 3, 4)).mean()
     assert last_frame_mse(answer) == pytest.approx(kept.item(), rel=1e-5)
@@ -160,7 +160,7 @@ def test_a_file_of_taxibj_made_from_the_grid_of_new_york(shared_data: Path, tmp_
     published = answer["published"]
     assert isinstance(published, list)
     assert 0.3110 in [row["mse"] for row in published]
-    task = build.task("small", profiles.benchmark(str(profile)), data=tmp_path)
+    task = build.task("small", profiles.BENCHMARKS.named(str(profile)), data=tmp_path)
     assert task.about["most"] == volume[: 16 * 48].max()
     # Of twenty days one is incomplete; the windows of fifteen days in two runs can be learnt from.
     assert len(task.test) == 3 * 48
@@ -199,7 +199,7 @@ def losses_of(out: Path) -> list[tuple[int, float]]:
 def test_training_goes_on_where_it_was_stopped(shared_data: Path, tmp_path: Path) -> None:
     data = 'kind = "moving-mnist"\nsize = 32\ntest_sequences = 4\n'
     training = 'schedule = "cosine"\nema_decay = 0.9\nwarm_up_share = 0.1'
-    chosen = profiles.benchmark(str(written(tmp_path, data=data, training=training)))
+    chosen = profiles.BENCHMARKS.named(str(written(tmp_path, data=data, training=training)))
     task = build.task("small", chosen, data=shared_data)
     recipe = build.recipe(chosen, minutes=None, steps=20, seed=None)
 
@@ -243,7 +243,8 @@ def test_training_by_the_minute_spends_the_minute_at_any_pace(
     faster_after: float, shared_data: Path, tmp_path: Path
 ) -> None:
     data = 'kind = "moving-mnist"\nsize = 32\ntest_sequences = 4\n'
-    chosen = profiles.benchmark(str(written(tmp_path, data=data, training='schedule = "cosine"')))
+    path = written(tmp_path, data=data, training='schedule = "cosine"')
+    chosen = profiles.BENCHMARKS.named(str(path))
     task = build.task("small", chosen, data=shared_data)
     recipe = build.recipe(chosen, minutes=0.1, steps=None, seed=None)
     network = build.network(chosen, task, kind="mim", seed=0)
@@ -342,7 +343,7 @@ def test_the_rows_of_the_paper_are_there_with_their_doubts() -> None:
         ('kind = "traffic"\nfiles = ["text"]', FormatError, "expected gridded traffic"),
         ('kind = "human36m"\nfolder = "none"', FormatError, "no such folder of Human3.6M"),
         ('kind = "digits"', UsageError, "data"),
-        ('kind = "moving-mnist"\nsizes = 3', UsageError, "sizes: Extra inputs"),
+        ('kind = "moving-mnist"\nsizes = 3', UsageError, "sizes: unknown key"),
     ],
 )
 def test_data_that_are_not_there_are_refused(
@@ -363,7 +364,7 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
 
 def test_weights_of_another_task_are_refused(shared_data: Path, tmp_path: Path) -> None:
     data = 'kind = "moving-mnist"\nsize = 32\n'
-    chosen = profiles.benchmark(str(written(tmp_path, data=data)))
+    chosen = profiles.BENCHMARKS.named(str(written(tmp_path, data=data)))
     task = build.task("small", chosen, data=shared_data)
     network = build.network(chosen, task, kind="conv-lstm", seed=0)
     assert isinstance(network, ConvLSTM)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.feed import FeedProfile
-from config.load import ConfigError, feed, feeds, read_profile
+from config.feed import FEEDS, FeedProfile
+from config.load import ConfigError
 
 NAMED_BY_THE_ISSUE = [
     *("bom", "cf", "dwd-radolan", "dwd-rv", "fmi", "fmi-geotiff", "knmi", "mch", "meteonet"),
@@ -84,12 +84,12 @@ def _no_user_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_feeds_ship() -> None:
-    assert list(feeds()) == NAMED_BY_THE_ISSUE
+    assert list(FEEDS.all()) == NAMED_BY_THE_ISSUE
 
 
 @pytest.mark.parametrize("name", NAMED_BY_THE_ISSUE)
 def test_a_profile_says_where_its_data_come_from(name: str) -> None:
-    profile = feed(name)
+    profile = FEEDS.named(name)
     assert profile.is_generic or (profile.institution != "unknown" and profile.references)
     own = {"fmi": (223, 1.53), "fmi-geotiff": (223, 1.53), "mch": (316, 1.5)}
     assert (profile.zr.a, profile.zr.b) == own.get(name, (200, 1.6))
@@ -100,7 +100,7 @@ def test_a_profile_says_where_its_data_come_from(name: str) -> None:
     [(name, *row) for name, rows in NAMES.items() for row in rows],
 )
 def test_names_of_archives_and_services(name: str, file_name: str, time: str, series: str) -> None:
-    profile = feed(name)
+    profile = FEEDS.named(name)
     match = profile.match(file_name)
     assert match is not None
     assert profile.time(match) == dt.datetime.fromisoformat(time).replace(tzinfo=dt.UTC)
@@ -111,7 +111,7 @@ def test_names_of_archives_and_services(name: str, file_name: str, time: str, se
     "file_name", [row[0] for rows in NAMES.values() for row in rows] + ["rainfall_NW_2016_08.3.npz"]
 )
 def test_a_name_belongs_to_one_feed(file_name: str) -> None:
-    assert sum(profile.match(file_name) is not None for profile in feeds().values()) == 1
+    assert sum(profile.match(file_name) is not None for profile in FEEDS.all().values()) == 1
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_name_belongs_to_one_feed(file_name: str) -> None:
     ],
 )
 def test_other_products_do_not_match(name: str, file_name: str) -> None:
-    assert feed(name).match(file_name) is None
+    assert FEEDS.named(name).match(file_name) is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_other_products_do_not_match(name: str, file_name: str) -> None:
     ],
 )
 def test_a_time_that_no_calendar_holds_is_none(name: str, file_name: str) -> None:
-    profile = feed(name)
+    profile = FEEDS.named(name)
     match = profile.match(file_name)
     assert match is not None
     assert profile.time(match) is None
@@ -163,16 +163,16 @@ def test_a_time_format_must_fit_exactly() -> None:
 
 def test_profiles_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        feed("knmi").title = "other"
+        FEEDS.named("knmi").title = "other"
 
 
 def test_unknown_feed_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"unknown feed 'knnmi'. Did you mean knmi"):
-        feed("knnmi")
+        FEEDS.named("knnmi")
     with pytest.raises(ConfigError, match=r"Known: bom, cf, dwd-radolan"):
-        feed("zzzzzz")
+        FEEDS.named("zzzzzz")
     with pytest.raises(ConfigError, match=r"Did you mean opera-cirrus"):
-        feed("OPERA_cirus")
+        FEEDS.named("OPERA_cirus")
 
 
 GOOD = """
@@ -189,14 +189,14 @@ def test_a_users_folder_adds_and_overrides(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "mine.toml").write_text(GOOD)
     (tmp_path / "knmi.toml").write_text(GOOD.replace("My radar", "My KNMI"))
     (tmp_path / "readme.txt").write_text("not a profile")
-    assert feeds(tmp_path)["mine"].title == "My radar"
-    assert feeds(tmp_path)["knmi"].title == "My KNMI"
-    assert "mine" not in feeds()
+    assert "mine" not in FEEDS.all()
     monkeypatch.setenv("NOWCAST_FEEDS", str(tmp_path))
-    assert feed("mine").name == "mine"
+    assert FEEDS.all()["mine"].title == "My radar"
+    assert FEEDS.all()["knmi"].title == "My KNMI"
+    assert FEEDS.named("mine").name == "mine"
     monkeypatch.setenv("NOWCAST_FEEDS", str(tmp_path / "absent"))
     with pytest.raises(ConfigError, match="absent: no such folder of feed profiles"):
-        feeds()
+        FEEDS.all()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_users_folder_adds_and_overrides(tmp_path: Path, monkeypatch: pytest.M
     [
         (("unit =", "units ="), r"x\.toml: units: unknown key; did you mean unit\?"),
         (("unit = ", "# "), r"x\.toml: unit: missing"),
-        (('"odim"', '"hdf6"'), r"reader\.format: found 'hdf6', expected: input should be 'cf', "),
+        (('"odim"', '"hdf6"'), r"reader\.format: found 'hdf6', expected: 'cf', "),
         (('"odim"', '"odim", quantum = 3'), r"reader\.quantum: unknown key; did you mean quantity"),
         (
             ("reader", "cadence_minutes = -5\nreader"),
@@ -223,12 +223,23 @@ def test_a_wrong_profile_names_file_key_found_and_expected(
     assert change[0] in GOOD
     path.write_text(GOOD.replace(*change, 1))
     with pytest.raises(ConfigError, match=message):
-        read_profile(path)
+        FEEDS.read(path)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(GOOD.replace("unit", "unite").replace('"odim"', '"hdf6"'))
     with pytest.raises(ConfigError) as caught:
-        read_profile(path)
+        FEEDS.read(path)
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_wrong_profile_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.toml").write_text("title = 3\n")
+    monkeypatch.setenv("NOWCAST_FEEDS", str(tmp_path))
+    assert FEEDS.named("knmi").name == "knmi"
+    for looked in (FEEDS.all, lambda: FEEDS.named("broken")):
+        with pytest.raises(ConfigError, match=r"broken\.toml: title: found 3, expected"):
+            looked()

@@ -82,10 +82,10 @@ def test_what_the_example_only_hints_at_is_a_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ("[servce]\n", "servce: unknown key; see docs/service.md"),
-        ("[forecast]\nleads = 0\n", "forecast.leads: input should be greater than or equal to 1"),
-        ('[forecast]\nmethods = ["mimm"]\n', "forecast.methods.0: input should be 'mim', "),
-        ("[forecast]\nlead = 3\n", "forecast.lead: unknown key"),
+        ("[servce]\n", "servce: unknown key; did you mean service?"),
+        ("[forecast]\nleads = 0\n", "forecast.leads: expected: greater than or equal to 1"),
+        ('[forecast]\nmethods = ["mimm"]\n', "forecast.methods.0: expected: 'mim', "),
+        ("[forecast]\nlead = 3\n", "forecast.lead: unknown key; did you mean leads?"),
         ("[retention\n", "not a readable TOML file"),
     ],
 )

@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from misbehaving import Server, etag
 from offers import Offer, Start, Time, files_of, frame, named, utc
 
-from config.feed import FeedProfile
-from config.load import feeds
+from config.feed import FEEDS, FeedProfile
 from nowcast.fetch import content, digests
 from nowcast.fetch.base import Link, Remote
 from nowcast.fetch.clocks import Clocks
@@ -309,7 +308,7 @@ def test_digests_that_headers_promise(headers: dict[str, str], expected: list[st
     assert list(digests.promised(headers)) == expected
 
 
-KINDS = sorted({profile.reader.format for profile in feeds().values()})
+KINDS = sorted({profile.reader.format for profile in FEEDS.all().values()})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -325,9 +324,9 @@ def test_pages_and_messages_are_no_files(kind: str, head: bytes) -> None:
     assert content.problem(head, name="file.gz", kind=kind)
 
 
-@pytest.mark.parametrize("name", sorted(feeds()))
+@pytest.mark.parametrize("name", sorted(FEEDS.all()))
 def test_real_files_are_files(name: str, shared_data: Path) -> None:
-    profile: FeedProfile = feeds()[name]
+    profile: FeedProfile = FEEDS.all()[name]
     if profile.is_generic or name in ("ukmo", "meteoswiss"):
         return  # no file of theirs is known by its name
     catalogue = Catalogue.scan(shared_data / "radar", profile)

@@ -18,8 +18,8 @@ import pytest
 from misbehaving import etag
 from offers import HDF5, Start, files_of, utc
 
-from config import load_source
 from config.load import ConfigError
+from config.source import SOURCES
 from nowcast import build, build_fetching
 from nowcast.fetch.collect import Fetched, Problem
 from nowcast.fetch.guard import Place
@@ -207,7 +207,7 @@ SERVICES: dict[str, tuple[dict[str, Page | bytes], dict[str, str]]] = {
 
 
 def test_all_sources_ship() -> None:
-    assert list(load_source.sources()) == sorted(SERVICES)
+    assert list(SOURCES.all()) == sorted(SERVICES)
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -243,7 +243,7 @@ WRONG = {
     "template": ('local = "{time.__class__}.h5"', "names 'time.__class__'"),
     "group": ('local = "{where}_{time:%H}.h5"', "names 'where'"),
     "unknown": ('lokal = "x"', "lokal: unknown key; did you mean local?"),
-    "kind": ('listing = { kind = "ftp", url = "x" }', "listing: expected: input tag 'ftp'"),
+    "kind": ('listing = { kind = "ftp", url = "x" }', "listing: input tag 'ftp'"),
     "key": ('listing = { kind = "knmi", url = "x", key = {} }', "an environment variable"),
     "half": ("time_format = []", "pattern and time_format go together"),
     "regex": ("pattern = '('\ntime_format = '%Y'", "pattern: '('"),
@@ -270,7 +270,7 @@ def test_a_wrong_profile_is_told_which_key(tmp_path: Path, mistake: str) -> None
     path = tmp_path / "mine.toml"
     path.write_text("\n".join([line, *lines]))
     with pytest.raises(ConfigError) as raised:
-        load_source.read_source(path)
+        SOURCES.read(path)
     assert expected in str(raised.value)
     assert str(path) in str(raised.value)
 

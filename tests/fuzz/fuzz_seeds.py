@@ -18,8 +18,7 @@ from affine import Affine
 from PIL import Image
 from rasterio.windows import Window
 
-from config import load
-from config.feed import FeedProfile
+from config.feed import FEEDS, FeedProfile
 from nowcast.field import schema
 from nowcast.ingest import decode
 from nowcast.ingest.readers.odim_writer import write_odim
@@ -58,7 +57,7 @@ class Seed:
 
     @property
     def profile(self) -> FeedProfile:
-        return _NIMROD if self.feed == "nimrod" else load.feed(self.feed)
+        return _NIMROD if self.feed == "nimrod" else FEEDS.named(self.feed)
 
     def stamp(self, path: Path) -> np.datetime64 | None:
         """The time in a name."""
@@ -110,7 +109,7 @@ def _plain_pgm(radar: Path, into: Path) -> Seed:
 
 def _odim(radar: Path, into: Path) -> Seed:
     paths = sorted((radar / "opera/20180824").glob("*.hdf"))[:2]
-    profile, written = load.feed("opera"), []
+    profile, written = FEEDS.named("opera"), []
     for path in paths:
         match = profile.match(path.name)
         stamp = decode.valid_time(profile, match) if match else None

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from config.feed import FeedProfile
-from config.load import feed
+from config.feed import FEEDS, FeedProfile
 from nowcast.field.errors import (
     FormatError,
     FutureTimeError,
@@ -319,8 +318,8 @@ def test_real_knmi_with_a_hole(shared_data: Path, tmp_path: Path) -> None:
         if name != names[2]:
             shutil.copy(next(real.rglob(name)), tmp_path)
     end = np.datetime64("2010-08-26T02:15", "ns")
-    truth = Archive(real, feed("knmi")).read(end=end, frames=4)["rainfall_rate"].values
-    sequence = Archive(tmp_path, feed("knmi")).read(end=end, frames=4)
+    truth = Archive(real, FEEDS.named("knmi")).read(end=end, frames=4)["rainfall_rate"].values
+    sequence = Archive(tmp_path, FEEDS.named("knmi")).read(end=end, frames=4)
     assert sequence["infilled"].values.tolist() == [False, False, True, False]
     made = sequence["rainfall_rate"].values
     np.testing.assert_array_equal(made[[0, 1, 3]], truth[[0, 1, 3]])
@@ -331,7 +330,7 @@ def test_real_knmi_with_a_hole(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_real_meteonet_reads_runs_inside_one_file(shared_data: Path) -> None:
-    archive = Archive(shared_data / "radar", feed("meteonet"))
+    archive = Archive(shared_data / "radar", FEEDS.named("meteonet"))
     run = next(run for run in archive.runs() if run.frames == 15)
     sequence = archive.read(end=run.stop, frames=15)
     assert sequence.sizes["time"] == 15

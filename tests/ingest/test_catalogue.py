@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.feed import FeedProfile
-from config.load import feed
+from config.feed import FEEDS, FeedProfile
 from nowcast.field.errors import MissingFramesError, UsageError
 from nowcast.field.schema import forecast_dataset
 from nowcast.ingest import catalogue
@@ -47,7 +46,7 @@ REAL = [
 def test_real_folders(shared_data: Path, row: tuple[object, ...], *, whole: bool) -> None:
     name, folder, frames, first, last, minutes, others = row
     root = shared_data / "radar"
-    found = Catalogue.scan(root if whole else root / str(folder), feed(str(name)))
+    found = Catalogue.scan(root if whole else root / str(folder), FEEDS.named(str(name)))
     assert found.times.size == frames == len(found.entries)
     assert (found.times[0], found.times[-1]) == (
         np.datetime64(str(first)),
@@ -65,10 +64,10 @@ def test_real_folders(shared_data: Path, row: tuple[object, ...], *, whole: bool
 
 def test_real_zones_are_two_series(shared_data: Path) -> None:
     folder = shared_data / "radar" / "meteonet"
-    found = Catalogue.scan(folder, feed("meteonet"))
+    found = Catalogue.scan(folder, FEEDS.named("meteonet"))
     assert (found.series, found.others) == ("zone NW", {"zone SE": 45})
-    assert Catalogue.scan(folder, feed("meteonet"), series="SE").series == "zone SE"
-    one = Catalogue.scan(folder / "rainfall_SE_2016_08.3.npz", feed("meteonet"))
+    assert Catalogue.scan(folder, FEEDS.named("meteonet"), series="SE").series == "zone SE"
+    one = Catalogue.scan(folder / "rainfall_SE_2016_08.3.npz", FEEDS.named("meteonet"))
     assert (one.series, one.times.size, one.ignored) == ("zone SE", 45, ())
     runs = one.runs(STEP)
     assert [run.frames for run in runs if run.frames > 5] == [15, 12]
@@ -77,14 +76,14 @@ def test_real_zones_are_two_series(shared_data: Path) -> None:
 
 
 def test_real_odim_files_are_told_apart_by_content(shared_data: Path) -> None:
-    found = Catalogue.scan(shared_data / "radar" / "opera", feed("odim"))
+    found = Catalogue.scan(shared_data / "radar" / "opera", FEEDS.named("odim"))
     assert found.series.startswith("RATE COMP 2200x1900")
     assert found.times.size == 24
     assert sorted(found.others.values()) == [1, 1, 2]
-    cirrus = Catalogue.scan(shared_data / "radar" / "opera", feed("odim"), series="DBZH")
+    cirrus = Catalogue.scan(shared_data / "radar" / "opera", FEEDS.named("odim"), series="DBZH")
     assert cirrus.times.size == 2
     with pytest.raises(UsageError, match=r"series 'RATE' fits 2; found: ACRR PPI 60 min"):
-        Catalogue.scan(shared_data / "radar" / "opera", feed("odim"), series="RATE")
+        Catalogue.scan(shared_data / "radar" / "opera", FEEDS.named("odim"), series="RATE")
 
 
 def name_of(time: np.datetime64) -> str:
@@ -229,7 +228,7 @@ def test_nothing_there(little: FeedProfile, tmp_path: Path) -> None:
     assert "1 files of other products (RAD_NL25.h5)" in str(caught.value)
     assert "1 names that hold no valid time (little_201013450000.h5)" in str(caught.value)
     with pytest.raises(MissingFramesError, match="expected files that are odim inside"):
-        scan(tmp_path, feed("odim"))
+        scan(tmp_path, FEEDS.named("odim"))
 
 
 def test_generic_feeds_go_by_content(tmp_path: Path, write_frame: Callable[..., Path]) -> None:
@@ -241,7 +240,7 @@ def test_generic_feeds_go_by_content(tmp_path: Path, write_frame: Callable[..., 
     (tmp_path / "notes.txt").write_text("no radar")
     broken = write_frame(tmp_path, str(START + 5 * STEP), rain, name="broken.h5")
     broken.write_bytes(broken.read_bytes()[:3000])
-    found = scan(tmp_path, feed("odim"))
+    found = scan(tmp_path, FEEDS.named("odim"))
     assert found.times.tolist() == [(START + s * STEP).item() for s in range(3)]
     assert found.spacing == STEP
     assert len(found.others) == 2
@@ -265,14 +264,15 @@ def test_our_own_forecasts_are_no_observations(
         frame.to_netcdf(tmp_path / "cf" / f"{step}.nc", engine="netcdf4")
     forecast = forecast_dataset(np.stack([rain] * 12), past=past, source="persistence")
     forecast.to_netcdf(tmp_path / "cf" / "forecast.nc", engine="netcdf4")
-    found = scan(tmp_path / "cf", feed("cf"))
+    found = scan(tmp_path / "cf", FEEDS.named("cf"))
     assert found.times.tolist() == past["time"].values.tolist()
     assert found.series.startswith("rainfall_rate 20x30 ")
     assert found.others == {}
     assert [(item.reason, item.examples) for item in found.ignored] == [
         (catalogue.OTHER, ("forecast.nc",))
     ]
-    again = Archive(tmp_path / "cf", feed("cf"), now=NOW).read(end=START + 2 * STEP, frames=3)
+    archive = Archive(tmp_path / "cf", FEEDS.named("cf"), now=NOW)
+    again = archive.read(end=START + 2 * STEP, frames=3)
     np.testing.assert_array_equal(again["rainfall_rate"], past["rainfall_rate"])
 
 

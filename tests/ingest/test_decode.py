@@ -11,8 +11,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from config.feed import FeedProfile, ReaderFormat
-from config.load import feed, feeds
+from config.feed import FEEDS, FeedProfile, ReaderFormat
 from nowcast.field.errors import FormatError, MissingFramesError, UsageError
 from nowcast.field.units import ZR
 from nowcast.ingest import decode
@@ -22,13 +21,13 @@ RAIN = np.ones((20, 30), np.float32)
 
 def test_every_format_and_every_feed_has_a_reader() -> None:
     for name in get_args(ReaderFormat):
-        profile = feed("odim").model_copy(
-            update={"reader": feed("odim").reader.model_copy(update={"format": name})}
+        profile = FEEDS.named("odim").model_copy(
+            update={"reader": FEEDS.named("odim").reader.model_copy(update={"format": name})}
         )
         reader = decode.reader_of(profile)
         assert callable(reader.read)
         assert callable(reader.matches)
-    for profile in feeds().values():
+    for profile in FEEDS.all().values():
         decode.reader_of(profile)
 
 
@@ -37,13 +36,13 @@ def test_a_profile_sets_its_reader_up() -> None:
     from nowcast.ingest.readers.odim import Odim
     from nowcast.ingest.readers.pgm import FmiPgm
 
-    knmi = decode.reader_of(feed("knmi"))
+    knmi = decode.reader_of(FEEDS.named("knmi"))
     assert isinstance(knmi, KnmiHdf5)
     assert (knmi.accumulation_minutes, knmi.zr) == (5, ZR(200, 1.6))
-    fmi = decode.reader_of(feed("fmi"))
+    fmi = decode.reader_of(FEEDS.named("fmi"))
     assert isinstance(fmi, FmiPgm)
     assert fmi.zr == ZR(223, 1.53)
-    cirrus = decode.reader_of(feed("opera-cirrus"))
+    cirrus = decode.reader_of(FEEDS.named("opera-cirrus"))
     assert isinstance(cirrus, Odim)
     assert cirrus.quantity == "DBZH"
 
@@ -61,8 +60,8 @@ def test_an_option_that_the_reader_does_not_take_is_refused(little: FeedProfile)
 
 def test_one_feed_does_not_load_the_libraries_of_another() -> None:
     code = (
-        "import sys; from config.load import feed; from nowcast.ingest import archive, decode; "
-        "decode.reader_of(feed('knmi')); "
+        "import sys; from config.feed import FEEDS; from nowcast.ingest import archive, decode; "
+        "decode.reader_of(FEEDS.named('knmi')); "
         "print([m for m in ('rasterio', 'eccodes', 'wradlib', 'PIL', 'pysteps', 'torch', "
         "'matplotlib', 'cfgrib') if m in sys.modules])"
     )
@@ -85,8 +84,8 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(
     ):
         monkeypatch.setitem(sys.modules, library, None)
         with pytest.raises(UsageError, match=rf"needs {library}, .*mim-nowcast\[{extra}\]"):
-            decode.reader_of(feed(name))
-    for profiles in ([], [feed("dwd-radolan")]):
+            decode.reader_of(FEEDS.named(name))
+    for profiles in ([], [FEEDS.named("dwd-radolan")]):
         with pytest.raises(UsageError, match="format radolan needs wradlib"):
             decode.open_frames(path, profiles=profiles)
 
@@ -96,8 +95,8 @@ def test_a_known_name_gives_the_time_and_the_feeds_settings(
 ) -> None:
     path = write_frame(tmp_path, "2020-05-01T00:05", RAIN * 30, quantity="DBZH")
     late = path.rename(path.with_name("little_202005010010.h5"))
-    tuned = little.model_copy(update={"zr": feed("fmi").zr})
-    frames = decode.open_frames(late, profiles=[feed("knmi"), tuned])
+    tuned = little.model_copy(update={"zr": FEEDS.named("fmi").zr})
+    frames = decode.open_frames(late, profiles=[FEEDS.named("knmi"), tuned])
     assert frames["time"].values[0] == np.datetime64("2020-05-01T00:10")
     expected = (10**3 / 223) ** (1 / 1.53)
     np.testing.assert_allclose(frames["rainfall_rate"].values, expected, rtol=1e-5)
@@ -107,11 +106,11 @@ def test_an_unknown_name_is_known_by_its_content(
     write_frame: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = write_frame(tmp_path, "2020-05-01T00:05", RAIN, name="mystery.bin")
-    frames = decode.open_frames(path, profiles=feeds().values())
+    frames = decode.open_frames(path, profiles=FEEDS.all().values())
     assert frames["time"].values[0] == np.datetime64("2020-05-01T00:05")
     # Named as one feed, but of another format inside.
     misnamed = path.rename(tmp_path / "RAD_NL25_RAP_5min_202005010010.h5")
-    frames = decode.open_frames(misnamed, profiles=feeds().values())
+    frames = decode.open_frames(misnamed, profiles=FEEDS.all().values())
     assert frames["time"].values[0] == np.datetime64("2020-05-01T00:05")
 
 
@@ -136,7 +135,7 @@ def test_a_broken_or_foreign_file_is_named(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(FormatError, match=message):
-        decode.open_frames(path, profiles=feeds().values())
+        decode.open_frames(path, profiles=FEEDS.all().values())
 
 
 def test_no_such_file(tmp_path: Path) -> None:

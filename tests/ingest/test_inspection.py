@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from config.feed import FeedProfile
-from config.load import feed, feeds
+from config.feed import FEEDS, FeedProfile
 from nowcast.field.errors import FormatError, MissingFramesError, UsageError
 from nowcast.ingest.inspection import inspect_path
 
@@ -66,7 +65,7 @@ def test_what_does_not_fit_together_is_told_not_hidden(
     write_frame(tmp_path, str(START + STEP), quarter(), west=500_000.0)
     broken = write_frame(tmp_path, str(START + 2 * STEP), quarter())
     broken.write_bytes(b"")
-    (frames,) = inspect_path(tmp_path, profiles=[feed("knmi"), little]).sequences
+    (frames,) = inspect_path(tmp_path, profiles=[FEEDS.named("knmi"), little]).sequences
     assert len(frames.grids) == 2
     assert frames.rain is not None
     assert frames.rain.frames == 2
@@ -79,7 +78,7 @@ def test_a_folder_whose_names_no_feed_knows_is_looked_into(
 ) -> None:
     for step in range(3):
         write_frame(tmp_path, str(START + step * STEP), quarter(), name="x%H%M.h5")
-    (frames,) = inspect_path(tmp_path, profiles=[little, feed("odim")]).sequences
+    (frames,) = inspect_path(tmp_path, profiles=[little, FEEDS.named("odim")]).sequences
     assert (frames.feed, len(frames.times), frames.cadence_minutes) == ("odim", 3, 5.0)
 
 
@@ -103,15 +102,15 @@ def test_nothing_to_inspect(little: FeedProfile, tmp_path: Path) -> None:
         inspect_path(tmp_path, profiles=[little])
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(MissingFramesError, match=r"among 1 files, such as a\.txt"):
-        inspect_path(tmp_path, profiles=feeds().values())
+        inspect_path(tmp_path, profiles=FEEDS.all().values())
     with pytest.raises(FormatError, match=r"a\.txt: 4 bytes"):
-        inspect_path(tmp_path / "a.txt", profiles=feeds().values())
+        inspect_path(tmp_path / "a.txt", profiles=FEEDS.all().values())
     with pytest.raises(MissingFramesError, match="no such file or folder"):
         inspect_path(tmp_path / "absent", profiles=[little])
 
 
 def test_real_folder_of_several_feeds(shared_data: Path) -> None:
-    found = inspect_path(shared_data / "radar" / "fmi", profiles=feeds().values())
+    found = inspect_path(shared_data / "radar" / "fmi", profiles=FEEDS.all().values())
     assert [(item.feed, len(item.times)) for item in found.sequences] == [
         ("fmi", 40),
         ("fmi-geotiff", 2),
@@ -121,17 +120,17 @@ def test_real_folder_of_several_feeds(shared_data: Path) -> None:
 
 def test_real_zones(shared_data: Path) -> None:
     folder = shared_data / "radar" / "meteonet"
-    (frames,) = inspect_path(folder, profile=feed("meteonet"), series="SE").sequences
+    (frames,) = inspect_path(folder, profile=FEEDS.named("meteonet"), series="SE").sequences
     assert (frames.series, frames.other_series) == ("zone SE", {"zone NW": 45})
     assert len(frames.gaps) == 9
     assert frames.crs == ("WGS 84 (EPSG:4326)",)
     with pytest.raises(UsageError, match="series 'XX' is not there; found: zone NW"):
-        inspect_path(folder, profile=feed("meteonet"), series="XX")
+        inspect_path(folder, profile=FEEDS.named("meteonet"), series="XX")
 
 
 def test_real_traffic_shows_its_variables(shared_data: Path) -> None:
     path = shared_data / "traffic" / "nyc_taxi_bike" / "data" / "volume_test.npz"
-    found = inspect_path(path, profiles=feeds().values())
+    found = inspect_path(path, profiles=FEEDS.all().values())
     assert found.sequences == ()
     assert found.variables["inflow"].startswith("(time 960, y 10, x 20)")
     assert any(line.startswith("variable inflow (time 960") for line in found.lines())

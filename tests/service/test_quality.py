@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import load
+from config.feed import FEEDS
 from config.service import QualityTable
 from nowcast.field import schema
 from nowcast.field.errors import UnfitForecastError, UnfitFrameError
@@ -263,7 +263,7 @@ def test_the_settings_are_the_thresholds() -> None:
     ],
 )
 def test_real_frames_pass(shared_data: Path, feed: str, folder: str, count: int) -> None:
-    profile = load.feed(feed)
+    profile = FEEDS.named(feed)
     archive = Archive(shared_data / "radar" / folder, profile)
     reader, gate, before = decode.reader_of(profile), Gate(), None
     for entry, time in list(zip(archive.catalogue.entries, archive.times, strict=True))[:count]:
@@ -277,7 +277,7 @@ def test_real_frames_pass(shared_data: Path, feed: str, folder: str, count: int)
 def test_real_rain_that_a_feed_sends_again_under_the_next_name_is_refused(
     shared_data: Path,
 ) -> None:
-    profile = load.feed("knmi")
+    profile = FEEDS.named("knmi")
     archive = Archive(shared_data / "radar" / "knmi", profile)
     reader, entries, times = decode.reader_of(profile), archive.catalogue.entries, archive.times
     first = reader.read(entries[0].path, stamp=times[0])

@@ -1,0 +1,46 @@
+"""Recipes: what ships, a file of a user's, and what a wrong one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.load import ConfigError
+from config.recipe import RECIPES
+
+
+def test_every_recipe_that_ships_holds() -> None:
+    recipes = RECIPES.all()
+    assert "radar" in recipes
+    assert RECIPES.named("radar") == recipes["radar"]
+
+
+def test_a_file_will_do_for_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "Mine"\n[network]\nhidden = 8\n')
+    assert RECIPES.named(str(path)).network.hidden == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[training]\nsteps = 0\n", "training.steps: found 0, expected: greater than or equal"),
+        ("[training]\nstep = 1\n", r"training\.step: unknown key; did you mean steps"),
+        ("[network]\nxyz = 1\n", r"network\.xyz: unknown key, expected one of hidden, layers, "),
+        ('[[sources]]\nfeed = "knmi"\n', r"sources\.0\.archive: missing, expected a value"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"mine\.toml: {told}"):
+        RECIPES.named(str(path))
+
+
+def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
+    said = r"unknown recipe 'rader'\. Did you mean radar\? Known: radar.*or a path that ends"
+    with pytest.raises(ConfigError, match=said):
+        RECIPES.named("rader")
+    with pytest.raises(ConfigError, match=r"absent\.toml: not a readable TOML file: .*No such"):
+        RECIPES.named(str(tmp_path / "absent.toml"))
