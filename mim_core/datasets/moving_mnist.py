@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,12 +21,26 @@ from torch.utils.data import Dataset
 STEP = 0.1
 
 
+class Paint(Protocol):
+    """How bright each channel of one digit is in each frame: (length, channels), 0 to 1."""
+
+    def __call__(
+        self, generator: np.random.Generator, /, *, length: int
+    ) -> NDArray[np.float32]: ...
+
+
+def white(_generator: np.random.Generator, *, length: int) -> NDArray[np.float32]:
+    """One channel, always bright: (length, 1)."""
+    return np.ones((length, 1), np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class MovingMNIST(Dataset[Mapping[str, Tensor]]):
-    """``count`` sequences; an item holds ``frames`` (length, 1, size, size), 0 to 1.
+    """``count`` sequences; an item holds ``frames`` (length, channels, size, size), 0 to 1.
 
-    The digits (N, rows, columns), 0 to 255, are those of one part of ``datasets.digits``. Where
-    two overlap the brighter one is seen. Raises ValueError for what cannot be made.
+    The digits (N, rows, columns), 0 to 255, are those of one part of ``datasets.digits``; ``paint``
+    gives them their colours. Where two overlap each channel shows the brighter one. Raises
+    ValueError for what cannot be made.
     """
 
     digits: NDArray[np.uint8]
@@ -34,48 +49,46 @@ class MovingMNIST(Dataset[Mapping[str, Tensor]]):
     length: int = 20
     size: int = 64
     objects: int = 2
+    paint: Paint = white
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
-        check(self.digits, count=self.count, length=self.length, size=self.size)
+        digits, widest = self.digits, max(self.digits.shape[1:], default=0)
+        if digits.ndim != 3 or digits.dtype != np.uint8 or 0 in digits.shape:
+            raise ValueError(
+                f"digits: found {digits.dtype} {digits.shape}, expected uint8 (N, rows, columns)"
+            )
+        if self.count < 1 or self.length < 2:
+            raise ValueError(
+                f"count {self.count} and length {self.length}: expected 1 and 2 or more"
+            )
+        if self.size < widest:
+            raise ValueError(f"size: found {self.size}, expected {widest} or more")
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Mapping[str, Tensor]:
-        generator = generator_of(self.seed, index, count=self.count)
-        frames = np.zeros((self.length, self.size, self.size), np.uint8)
-        for _ in range(self.objects):
-            digit = self.digits[generator.integers(len(self.digits))]
-            places = flight(generator, length=self.length, room=room(digit, size=self.size))
-            for frame, (row, column) in zip(frames, places, strict=True):
-                under = frame[row : row + digit.shape[0], column : column + digit.shape[1]]
-                np.maximum(under, digit, out=under)
-        return {"frames": torch.from_numpy(frames).float().div(255.0).unsqueeze(1)}
+        if not 0 <= index < self.count:
+            raise IndexError(f"sequence {index}: expected 0 to {self.count - 1}")
+        generator = np.random.default_rng([self.seed, index])
+        frames = self._one_digit(generator)
+        for _ in range(1, self.objects):
+            np.maximum(frames, self._one_digit(generator), out=frames)
+        return {"frames": torch.from_numpy(frames)}
 
-
-def check(digits: NDArray[np.uint8], *, count: int, length: int, size: int) -> None:
-    """Raise ValueError where no sequence could be made of these."""
-    if digits.ndim != 3 or digits.dtype != np.uint8 or 0 in digits.shape:
-        raise ValueError(
-            f"digits: found {digits.dtype} {digits.shape}, expected uint8 (N, rows, columns)"
-        )
-    if count < 1 or length < 2:
-        raise ValueError(f"count {count} and length {length}: expected 1 and 2 or more")
-    if size < max(digits.shape[1:]):
-        raise ValueError(f"size: found {size}, expected {max(digits.shape[1:])} or more")
-
-
-def generator_of(seed: int, index: int, *, count: int) -> np.random.Generator:
-    """The random numbers of one sequence; raises IndexError past the end."""
-    if not 0 <= index < count:
-        raise IndexError(f"sequence {index}: expected 0 to {count - 1}")
-    return np.random.default_rng([seed, index])
-
-
-def room(digit: NDArray[np.uint8], *, size: int) -> tuple[int, int]:
-    """How many rows and columns a digit can go from edge to edge of the square."""
-    return size - digit.shape[0], size - digit.shape[1]
+    def _one_digit(self, generator: np.random.Generator) -> NDArray[np.float32]:
+        """One digit that flies over a dark ground: (length, channels, size, size)."""
+        digit = self.digits[generator.integers(len(self.digits))]
+        rows, columns = digit.shape
+        room = (self.size - rows, self.size - columns)
+        corners = flight(generator, length=self.length, room=room)
+        paint = self.paint(generator, length=self.length)
+        seen = digit.astype(np.float32) / 255.0 * paint[:, :, None, None]
+        frames = np.zeros((*paint.shape, self.size, self.size), np.float32)
+        for frame, (row, column), shape in zip(frames, corners, seen, strict=True):
+            frame[:, row : row + rows, column : column + columns] = shape
+        return frames
 
 
 def flight(
@@ -83,8 +96,9 @@ def flight(
 ) -> NDArray[np.int64]:
     """Upper left corners (length, 2) of one digit: straight on, turned back at the edges.
 
-    The place is drawn evenly, and so is the direction; the speed is ``STEP`` of the way from edge
-    to edge. A digit that would leave stops at the edge and turns, so it loses a part of a step.
+    ``room`` is how many rows and columns it can go from edge to edge of the square. The place is
+    drawn evenly, and so is the direction; the speed is ``STEP`` of that way in a frame. A digit
+    that would leave stops at the edge and turns, so it loses a part of a step.
     """
     place = generator.random(2)
     angle = generator.random() * 2.0 * math.pi

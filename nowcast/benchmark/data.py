@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mim_core.datasets import human36m, taxibj
-from mim_core.datasets.colour_mnist import ColourMNIST
+from mim_core.datasets import colour_mnist, human36m, taxibj
 from mim_core.datasets.crops import Crops
 from mim_core.datasets.digits import digits_of, read_digits
-from mim_core.datasets.moving_mnist import MovingMNIST
+from mim_core.datasets.moving_mnist import MovingMNIST, white
 from nowcast.benchmark.task import Task
 from nowcast.field.errors import FormatError, MissingFramesError, UsageError
 from nowcast.field.units import ZR
@@ -38,28 +37,29 @@ _SEEDS: Mapping[Part, int] = {"train": 0, "validation": 1_000_003, "test": 2_000
 
 def of_digits(name: str, profile: BenchmarkProfile, data: DigitsData, *, path: Path) -> Task:
     """Moving MNIST or its colour-changing kin of the digits in ``path``."""
-    kind = ColourMNIST if data.kind == "colour-mnist" else MovingMNIST
+    coloured = data.kind == "colour-mnist"
     with _explained(path):
         digits = read_digits(path)
 
         def of(part: Part, count: int) -> Samples:
-            return kind(
+            return MovingMNIST(
                 digits_of(digits, part),
                 count=count,
                 seed=data.seed + _SEEDS[part],
                 length=profile.total_length,
                 size=data.size,
+                paint=colour_mnist.changing if coloured else white,
             )
 
         return Task(
             name=name,
             input_length=profile.input_length,
             total_length=profile.total_length,
-            channels=3 if data.kind == "colour-mnist" else 1,
+            channels=3 if coloured else 1,
             train=of("train", data.train_sequences),
             validation=of("validation", VALIDATION_SEQUENCES),
             test=of("test", data.test_sequences),
-            colours="rgb" if data.kind == "colour-mnist" else "grey",
+            colours="rgb" if coloured else "grey",
             about={"digits": path.name, "seed": data.seed},
         )
 

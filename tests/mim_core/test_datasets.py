@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from mim_core.datasets import human36m, taxibj
-from mim_core.datasets.colour_mnist import DARKEST, FASTEST, SLOWEST, ColourMNIST, colour_course
+from mim_core.datasets.colour_mnist import DARKEST, FASTEST, SLOWEST, changing
 from mim_core.datasets.crops import Crops
 from mim_core.datasets.digits import digits_of, read_digits
 from mim_core.datasets.human36m import Human36M, picture
@@ -120,7 +120,7 @@ def test_sequences_are_fixed_and_differ() -> None:
 
 @given(seed=st.integers(0, 10_000))
 def test_colours_run_evenly_and_turn_back(seed: int) -> None:
-    colours = colour_course(np.random.default_rng(seed), length=40)
+    colours = changing(np.random.default_rng(seed), length=40)
     assert colours.shape == (40, 3)
     assert colours.min() >= DARKEST - 1e-6
     assert colours.max() <= 1 + 1e-6
@@ -133,7 +133,7 @@ def test_colours_run_evenly_and_turn_back(seed: int) -> None:
 
 
 def test_a_colour_sequence_shows_the_digits_of_the_grey_one_in_changing_colours() -> None:
-    frames = ColourMNIST(BLOCKS, count=2, seed=1, objects=1)[0]["frames"]
+    frames = MovingMNIST(BLOCKS, count=2, seed=1, objects=1, paint=changing)[0]["frames"]
     assert frames.shape == (20, 3, 64, 64)
     lit = frames > 0
     assert lit.sum(dim=(2, 3)).unique().tolist() == [28 * 28]
@@ -312,7 +312,7 @@ def test_workers_give_what_one_process_gives(tmp_path: Path) -> None:
     flows = taxibj.flows_of(counts, times, slots=4, test_days=1)
     sets = [
         MovingMNIST(BLOCKS, count=5, length=4),
-        ColourMNIST(BLOCKS, count=5, length=4),
+        MovingMNIST(BLOCKS, count=5, length=4, paint=changing),
         Human36M(tmp_path, length=4, size=8),
         flows.beside_usual("test", length=3),
         Crops(torch.rand(8, 1, 12, 12), length=4, size=8, count=5),
