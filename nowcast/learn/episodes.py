@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,11 +12,13 @@ import numpy as np
 import xarray as xr
 
 from nowcast.field import schema
+from nowcast.field.atomic import written_beside
 from nowcast.forecast.head import Sampling
 from nowcast.forecast.motion import motion_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -32,6 +35,7 @@ class Episode:
         name: as progress and model cards show it.
         radar: the frames.
         history, leads: how many frames a sample has before (with) and after its issue time.
+        store: a folder that keeps motions once found: on large grids they take minutes.
 
     """
 
@@ -39,6 +43,7 @@ class Episode:
     radar: schema.Radar
     history: int
     leads: int
+    store: Path | None = None
     _motions: dict[int, NDArray[np.float16]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -64,10 +69,25 @@ class Episode:
             if issue not in self._motions:
                 first = max(issue + 1 - MOTION_FRAMES, 0)
                 past = schema.Radar(self.radar.isel(time=slice(first, issue + 1)))
-                cells = self.rate_mm_h[0].size
-                block = max(round((cells / MOTION_CELLS) ** 0.5), 1)
-                self._motions[issue] = motion_of(past, block=block).astype(np.float16)
+                self._motions[issue] = self._stored(past) if self.store else _found(past)
             return self._motions[issue].astype(np.float32)
+
+    def _stored(self, past: schema.Radar) -> NDArray[np.float16]:
+        """The motion of exactly these frames from the store, where it is put if it is not there."""
+        assert self.store is not None
+        content = hashlib.blake2b(past["rainfall_rate"].values.tobytes(), digest_size=16)
+        path = self.store / f"{content.hexdigest()}.npy"
+        if not path.is_file():
+            with written_beside(path) as beside, beside.open("wb") as file:
+                np.save(file, _found(past))
+        stored: NDArray[np.float16] = np.load(path, allow_pickle=False)
+        return stored
+
+
+def _found(past: schema.Radar) -> NDArray[np.float16]:
+    cells = past["rainfall_rate"][0].size
+    block = max(round((cells / MOTION_CELLS) ** 0.5), 1)
+    return motion_of(past, block=block).astype(np.float16)
 
 
 def unseen_within(

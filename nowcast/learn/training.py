@@ -10,6 +10,7 @@ import torch
 from mim_core import checkpoint
 from mim_core.model import MIM
 from mim_core.settings import Hooks, TrainSettings
+from nowcast.field.atomic import make_folder
 from nowcast.learn.crops import CropSettings, LagrangianCrops
 from nowcast.learn.objective import AbsoluteErrors, RainLoss
 
@@ -68,6 +69,12 @@ def train(
     """
     watch = watch or Watch()
     torch.manual_seed(plan.settings.seed)
+    run = out.with_suffix(".run")
+    make_folder(run / "motions")
+    episodes, validation = (
+        [replace(episode, store=run / "motions") for episode in group]
+        for group in (episodes, validation)
+    )
     # Lightning Fabric is an extra.
     from mim_core.train import denormals_flushed, fit  # noqa: PLC0415
 
@@ -93,7 +100,7 @@ def train(
         crops.batch_at,
         loss=RainLoss(plan.head, patch=patch),
         settings=plan.settings,
-        out=out.with_suffix(".run"),
+        out=run,
         hooks=hooks,
     )
     header: dict[str, object] = {

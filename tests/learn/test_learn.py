@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from mim_core.model import MIM
 from mim_core.settings import TrainSettings
 from nowcast.field import schema
 from nowcast.field.errors import MissingFramesError
-from nowcast.forecast.head import RainHead
+from nowcast.forecast.head import RainHead, Sampling
 from nowcast.forecast.mim import Mim
 from nowcast.ingest.simulated import Storm, low_countries
 from nowcast.learn.crops import CropSettings, LagrangianCrops, cut
-from nowcast.learn.episodes import Episode, episodes_of
+from nowcast.learn.episodes import Episode, episodes_of, unseen_within
 from nowcast.learn.objective import AbsoluteErrors, RainLoss
 from nowcast.learn.training import Plan, train
 
@@ -55,6 +56,53 @@ def test_a_batch_has_the_shape_of_the_network_and_no_nan(storm: Episode) -> None
     assert batch["mask"].shape == (2, 3 + 4, 1, 32, 32)
     assert torch.isfinite(batch["frames"]).all()
     assert 0 < batch["mask"].mean() < 1  # the radar does not see everything
+
+
+def test_a_network_that_knows_the_sampling_is_told_the_cadence_and_the_cells(
+    storm: Episode,
+) -> None:
+    told = replace(crops(storm), head=replace(HEAD, knows_sampling=True)).batch_at(5)
+    plain = crops(storm).batch_at(5)
+    assert torch.equal(told["frames"][:, :, :2], plain["frames"])
+    assert torch.equal(told["mask"], plain["mask"])
+    step, cell = told["frames"][:, :, 2], told["frames"][:, :, 3]
+    assert (step == 0).all()  # 5 minutes are the usual
+    assert torch.allclose(cell, torch.tensor(0.5 * math.log2(storm.sampling.cell_km)))
+
+
+def test_twice_the_cadence_and_the_cells_are_as_far_as_half() -> None:
+    head, rate = replace(HEAD, knows_sampling=True), torch.ones(1, 2, 3)
+    coarse = head.inputs(rate, Sampling(step_minutes=10, cell_km=2.0))
+    fine = head.inputs(rate, Sampling(step_minutes=2.5, cell_km=0.5))
+    assert (coarse[:, 2:] == 0.5).all()
+    assert (fine[:, 2:] == -0.5).all()
+
+
+def test_regions_that_are_left_out_are_unseen_and_nothing_else_is() -> None:
+    frames = Storm(grid=low_countries(80)).radar(start=START, frames=3)
+    lon, lat = schema.grid_of(frames).lonlat()
+    middle = float(np.median(lon))
+    masked = unseen_within(schema.Frames(frames), boxes=[(middle, -90.0, 180.0, 90.0)])
+    left_out = masked["rainfall_rate"].values[:, lon >= middle]
+    assert np.isnan(left_out).all()
+    kept = lon < middle
+    assert 0.3 < kept.mean() < 0.7
+    np.testing.assert_array_equal(
+        masked["rainfall_rate"].values[:, kept], frames["rainfall_rate"].values[:, kept]
+    )
+    assert np.isfinite(frames["rainfall_rate"].values[:, ~kept]).any()  # the given ones stay
+    assert lat.shape == kept.shape
+
+
+def test_motions_are_found_once_and_kept_for_the_next_run(tmp_path: Path) -> None:
+    storm = Storm(grid=low_countries(80))
+    found = replace(episode(storm), store=tmp_path, _motions={}).motion(3)
+    (stored,) = tmp_path.glob("*.npy")
+    np.save(stored, np.full_like(np.load(stored), 7.0))
+    assert (replace(episode(storm), store=tmp_path, _motions={}).motion(3) == 7.0).all()
+    # Other frames are another motion, whatever the episode is called.
+    other = replace(episode(replace(storm, motion_m_s=(0.0, 0.0))), store=tmp_path).motion(3)
+    assert np.abs(other).max() < np.abs(found).max()
 
 
 def test_a_storm_that_only_moves_stands_still_in_lagrangian_coordinates() -> None:

@@ -13,7 +13,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from mim_core import batches, losses, metrics, sampling
+from mim_core.config import MIMConfig
 from mim_core.patches import from_patches, to_patches
+from mim_core.recurrent import Blend
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -43,6 +45,23 @@ def test_patch_channels_run_row_column_channel() -> None:
     frames = torch.tensor([[[0.0, 1.0], [2.0, 3.0]], [[10.0, 11.0], [12.0, 13.0]]])  # (C, H, W)
     patched = to_patches(frames, patch=2)
     assert patched.flatten().tolist() == [0, 10, 1, 11, 2, 12, 3, 13]
+
+
+@given(blend=st.sampled_from([1, 3, 5, 7]), patch=st.integers(1, 4), seed=st.integers(0, 99))
+def test_a_blend_begins_as_the_binomial_blur_of_scipy(blend: int, patch: int, seed: int) -> None:
+    config = MIMConfig(in_channels=1, out_channels=2, patch=patch, blend_kernel=blend)
+    pixels = random(1, 2, 3 * patch, 4 * patch, seed=seed)
+    blended = from_patches(Blend(config)(to_patches(pixels, patch=patch)), patch=patch)
+    row = np.array([math.comb(blend - 1, k) for k in range(blend)]) / 2.0 ** (blend - 1)
+    for channel in range(2):
+        expected = ndimage.convolve(pixels[0, channel].numpy(), np.outer(row, row), mode="nearest")
+        np.testing.assert_allclose(blended[0, channel].detach().numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [-1, 2, True, 1.5])
+def test_a_blend_of_no_middle_is_refused(wrong: object) -> None:
+    with pytest.raises(ValueError, match=r"blend_kernel: found .*, expected 0 or an odd number"):
+        MIMConfig.from_dict({"in_channels": 1, "blend_kernel": wrong})
 
 
 def test_patches_refuse_what_does_not_divide() -> None:

@@ -26,15 +26,16 @@ def network(**changes: object) -> MIM:
 @given(
     first=st.sampled_from(["st_lstm", "predrnn_st_lstm", "causal_lstm"]),
     difference=st.sampled_from(["released", "figure"]),
-    height=st.integers(3, 40),
-    width=st.integers(3, 40),
+    size=st.tuples(st.integers(3, 40), st.integers(3, 40)),
     side=st.integers(5, 24),
+    blend=st.sampled_from([0, 3, 5]),
+    patch=st.sampled_from([1, 2]),
 )
 def test_tiles_equal_the_whole(
-    first: str, difference: str, height: int, width: int, side: int
+    first: str, difference: str, size: tuple[int, int], side: int, blend: int, patch: int
 ) -> None:
-    net = network(first_layer=first, difference_input=difference)
-    frames = torch.randn(3, 1, 2, height, width, dtype=torch.float64)
+    net = network(first_layer=first, difference_input=difference, blend_kernel=blend, patch=patch)
+    frames = torch.randn(3, 1, 2 * patch**2, *size, dtype=torch.float64)
     whole: NetworkState | None = None
     tiled: NetworkState | None = None
     with torch.no_grad():
