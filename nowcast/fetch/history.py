@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nowcast.field import sqlite
 from nowcast.field.errors import ProductError
 
 if TYPE_CHECKING:
@@ -108,10 +109,7 @@ class History:
 
     @cached_property
     def _database(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=10)
-        # A log beside the file: one write to the disk for each file fetched, and none is lost.
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        database = sqlite.connect(self.path)
         if database.execute("PRAGMA user_version").fetchone()[0] == 0:
             database.executescript(_SCHEMA)
         return database
@@ -119,8 +117,7 @@ class History:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
-            with self._database:
-                yield self._database
+            yield self._database
         except sqlite3.Error as error:
             raise ProductError(
                 f"{self.path}: the list of fetched files cannot be used: {error}; if it is broken, "

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nowcast.field import sqlite
 from nowcast.field.atomic import make_folder
 from nowcast.field.errors import LedgerError
 from nowcast.service import schema
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bytes | None
 Row = tuple[Value, ...]
-# What a reader or a backup may hold the file for, before a tick gives up and the next one tries.
-BUSY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,36 +33,24 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Iterator[Ledger]:
+    def opened(cls, path: Path, *, busy_seconds: float = sqlite.BUSY_SECONDS) -> Iterator[Ledger]:
         """The ledger in a file, made where there is none, its tables brought up to date.
 
         Raises LedgerError where it is damaged, of a newer version, or cannot be written.
         """
         make_folder(path.parent)
         with _explained(path):
-            connection = sqlite3.connect(
-                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
-            )
+            connection = sqlite.connect(path, busy_seconds=busy_seconds)
         with closing(connection):
             with _explained(path):
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
                 schema.migrate(connection, path=str(path))
             yield cls(path, connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is changed inside happens altogether or not at all; raises LedgerError."""
-        with _explained(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _explained(self.path), sqlite.transaction(self.connection):
             yield
-            with _explained(self.path):
-                self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            raise
 
     def rows(self, query: str, values: Sequence[Value] = ()) -> list[Row]:
         """The answer to a query; raises LedgerError."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nowcast.field import sqlite
 from nowcast.field.errors import StoreError
 from nowcast.verify.packing import Layout
 
@@ -227,22 +228,15 @@ class SkillStore:
         """A transaction, on the disk when the block is left; undone where the block raises."""
         with (
             self._explained(),
-            closing(sqlite3.connect(self.path, timeout=10, isolation_level=None)) as database,
+            closing(sqlite.connect(self.path)) as database,
+            sqlite.transaction(database),
         ):
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                if _version(database) == 0:
-                    for statement in _SCHEMA.split(";\n"):
-                        database.execute(statement)
-                    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                self._check_version(database)
-                yield database
-            except BaseException:
-                database.execute("ROLLBACK")
-                raise
-            database.execute("COMMIT")
+            if _version(database) == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._check_version(database)
+            yield database
 
     def _check_version(self, database: sqlite3.Connection) -> None:
         found = _version(database)
