@@ -138,6 +138,23 @@ class ProductsTable(_Table):
     zarr: bool = False
 
 
+class GaugesTable(_Table):
+    """Rain gauges, whose readings the viewer shows beside a place.
+
+    Attributes:
+        files: files of gauges, and folders of them; read again when they change.
+        interval_minutes: what a reading was gathered in, where a file leaves it open.
+        stamp: whether times are those of the end or the start of intervals.
+        within_km: gauges farther from a place are not shown beside it.
+
+    """
+
+    files: tuple[Path, ...] = ()
+    interval_minutes: Annotated[float | None, Field(gt=0)] = None
+    stamp: Literal["end", "start"] = "end"
+    within_km: Positive = 10.0
+
+
 class RetentionTable(_Table):
     """What is kept, and for how long; the newest forecast always is.
 
@@ -218,6 +235,7 @@ class ServiceSettings(_Table):
     forecast: ForecastTable = ForecastTable()
     quality: QualityTable = QualityTable()
     products: ProductsTable = ProductsTable()
+    gauges: GaugesTable = GaugesTable()
     retention: RetentionTable = RetentionTable()
     skill: SkillTable = SkillTable()
     monitor: MonitorTable = MonitorTable()
@@ -249,4 +267,6 @@ def _anchored(settings: ServiceSettings, home: Path) -> ServiceSettings:
         table = getattr(settings, name)
         paths = {key: home / value for key, value in table if isinstance(value, Path)}
         tables[name] = table.model_copy(update=paths)
+    files = tuple(home / path for path in settings.gauges.files)
+    tables["gauges"] = settings.gauges.model_copy(update={"files": files})
     return settings.model_copy(update=tables)

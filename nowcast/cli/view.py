@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nowcast.cli import common
-from nowcast.cli.common import say
+from nowcast.cli.common import choices, say
+from nowcast.cli.gauges import STAMP_HELP
+
+if TYPE_CHECKING:
+    from nowcast.build_viewer import GaugeOptions
 
 Forecasts = Annotated[
     Path | None,
@@ -24,6 +28,20 @@ FeedOfPast = Annotated[
 ArchiveOfPast = Annotated[
     Path | None, typer.Option("--archive", help="Folder of these frames, at any depth.")
 ]
+Gauges = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Rain gauges (NetCDF, CSV, a folder of them) to show at a place; may be given again."
+    ),
+]
+Interval = Annotated[
+    float | None,
+    typer.Option(help="Minutes that a gauge's reading was gathered in, where its file is silent."),
+]
+Within = Annotated[
+    float, typer.Option("--gauges-within", min=0.1, help="km around a place for its gauges.")
+]
+StampOption = Annotated[str, typer.Option(help=STAMP_HELP)]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,6 +59,10 @@ def view(
     stations: Annotated[
         Path | None, typer.Option(help="List of places (CSV, GeoJSON) to name beside a click.")
     ] = None,
+    gauges: Gauges = None,
+    gauges_within: Within = 10.0,
+    interval: Interval = None,
+    stamp: StampOption = "end",
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
     token_file: Annotated[
@@ -58,19 +80,18 @@ def view(
 
         nowcast view runs/knmi --feed knmi --archive DATA/radar/knmi
 
+        nowcast view runs/g --feed openmrg --archive DATA/radar/openmrg/20150827 --gauges GAUGES
+
         nowcast view --config service.toml --port 8080
     """
     from nowcast import build_viewer
 
-    shown = build_viewer.gallery(
-        folder, config=config, past=(feed, archive, series), stations=stations
-    )
+    measured = _gauges(gauges, within_km=gauges_within, interval=interval, stamp=stamp)
+    beside = build_viewer.Beside(feed, archive, series, stations, measured)
+    shown = build_viewer.gallery(folder, config=config, beside=beside)
     server = build_viewer.server(
         shown, host=host, port=port, token_file=token_file, known_as=tuple(known_as or ())
     )
-    from nowcast.web.serve import warm
-
-    warm(shown)
     say(f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl+C ends it)")
     server.run()
 
@@ -84,6 +105,10 @@ def export_site(
     feed: FeedOfPast = None,
     archive: ArchiveOfPast = None,
     series: common.Series = None,
+    gauges: Gauges = None,
+    gauges_within: Within = 10.0,
+    interval: Interval = None,
+    stamp: StampOption = "end",
     newest: Annotated[int, typer.Option(min=1, help="So many of the newest forecasts.")] = 1,
 ) -> None:
     """Write the viewer's page as a folder of files, for a plain web server or an object store.
@@ -94,9 +119,22 @@ def export_site(
     """
     from nowcast import build_viewer
 
-    shown = build_viewer.gallery(forecasts, config=config, past=(feed, archive, series))
+    measured = _gauges(gauges, within_km=gauges_within, interval=interval, stamp=stamp)
+    beside = build_viewer.Beside(feed, archive, series, gauges=measured)
+    shown = build_viewer.gallery(forecasts, config=config, beside=beside)
     from nowcast.web.export import export_site as export
 
     count = export(shown, out, newest=newest)
     say(f"{count} files in {out}")
     typer.echo(str(out / "index.html"))
+
+
+def _gauges(
+    paths: list[Path] | None, *, within_km: float, interval: float | None, stamp: str
+) -> GaugeOptions:
+    from nowcast.build_viewer import GaugeOptions
+    from nowcast.ingest.gauges import STAMPS
+
+    choices(stamp, known=STAMPS, option="--stamp")
+    stamped = next(word for word in STAMPS if word == stamp.strip())
+    return GaugeOptions(tuple(paths or ()), interval, stamped, within_km)

@@ -13,6 +13,7 @@ from nowcast.field.errors import FormatError, MissingFramesError, NowcastError
 from nowcast.web import edr, look, programs
 from nowcast.web.files import Files
 from nowcast.web.guard import Guard
+from nowcast.web.warm import Warmer
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -44,8 +45,10 @@ def application(gallery: Gallery, *, door: Door | None = None) -> ASGIApp:
     )
     app.add_exception_handler(NowcastError, _problem)
     app.add_exception_handler(Exception, _fault)
+    warmer = Warmer(gallery)
+    warmer.look()
     for routes in (
-        look.router(gallery),
+        look.router(gallery, warmer),
         programs.router(gallery, Files()),
         edr.router(gallery),
         look.assets_router(),  # last: it takes every address that is left

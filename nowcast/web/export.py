@@ -24,8 +24,8 @@ def export_site(gallery: Gallery, into: Path, *, newest: int) -> int:
     """Write the page with the newest forecasts; how many files that are.
 
     The folder appears whole, in place of one that was there. A click on a place reads the colours
-    of the pictures there, as there is nobody to ask. Raises MissingFramesError where there is no
-    forecast, and ProductError.
+    of the pictures there, as there is nobody to ask; readings of gauges are in a file. Raises
+    MissingFramesError where there is no forecast, and ProductError.
     """
     names = [one.id for one in gallery.listed()[:newest]]
     if not names:
@@ -60,6 +60,7 @@ def _forecast(gallery: Gallery, opened: Opened) -> Iterator[tuple[str, bytes]]:
     yield "geography.json", _json(geography_of(opened.grid))
     yield "motion.json", _json({"arrows": arrows(opened)})
     yield "cells.json", _json(gallery.cells(opened.listed.id))
+    yield "gauges.json", _json(gallery.gauges.around(opened))
     for layer in gallery.layers(opened).values():
         for time in layer.times:
             yield f"{layer.id}/{time}.png", gallery.picture(opened.listed.id, layer.id, time)

@@ -61,6 +61,7 @@ def forecast_facts(gallery: Gallery, opened: Opened) -> dict[str, Any]:
         ],
         "motion": "motion_x" in opened.data,
         "cells": "motion_x" in opened.data and "radar" in layers,
+        "gauges": gallery.gauges.known,
         "files": sorted(opened.listed.files),
     }
 

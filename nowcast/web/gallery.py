@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nowcast.field.errors import MissingFramesError
 from nowcast.products.description import utc_now
 from nowcast.web import layers, mercator, shading
+from nowcast.web.gauges import GaugeReadings
 from nowcast.web.library import Library, Listed
 from nowcast.web.observations import Observations
 from nowcast.web.opened import Opened, open_forecast
@@ -37,6 +38,7 @@ class Gallery:
         seen: the radar frames before and after them.
         skill: scores of what was forecast.
         stations: named beside a place that is clicked.
+        gauges: whose readings are shown beside a place that is clicked.
         clock: the time (UTC), against which age is told.
 
     """
@@ -45,6 +47,7 @@ class Gallery:
     seen: Observations
     skill: SkillSource = field(default_factory=NoSkill)
     stations: Registry = field(default_factory=Registry)
+    gauges: GaugeReadings = field(default_factory=GaugeReadings)
     clock: Callable[[], datetime] = utc_now
     _listings: Remembered[list[Listed]] = field(default_factory=lambda: Remembered(1))
     _open: Remembered[Opened] = field(default_factory=lambda: Remembered(_OPEN_FORECASTS))
@@ -62,7 +65,10 @@ class Gallery:
         for one in self.listed():
             if one.id == name:
                 return one
-        raise MissingFramesError(f"no forecast {name}")
+        found = self.library.find(name)
+        if found is None:
+            raise MissingFramesError(f"no forecast {name}")
+        return found
 
     def open(self, name: str) -> Opened:
         """The forecast of that id, open; raises MissingFramesError and FormatError."""

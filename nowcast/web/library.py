@@ -51,6 +51,10 @@ class Library(Protocol):
         """All forecasts, the newest first."""
         ...
 
+    def find(self, name: str) -> Listed | None:
+        """The forecast of an id, listed or not; None where there is none (any more)."""
+        ...
+
 
 @dataclass(frozen=True)
 class FolderLibrary:
@@ -67,6 +71,10 @@ class FolderLibrary:
         # MIM stands before the others of its issue time, which stand in the order of their names.
         found.sort(key=lambda one: one.series != "mim")
         return sorted(found, key=lambda one: one.issued, reverse=True)
+
+    def find(self, name: str) -> Listed | None:
+        """The forecast of an id; None where there is none."""
+        return next((one for one in self.listed() if one.id == name), None)
 
     def _within(self, folder: Path, *, series: str) -> Iterator[Listed]:
         for path in sorted(folder.glob("*Z.nc")):
@@ -86,6 +94,14 @@ class PublishedLibrary:
         """All forecasts, the newest first; one that has just expired is left out."""
         cycles = reversed(published.newest_versions(self.layout))
         return [found for cycle in cycles if (found := _published(self.layout, cycle)) is not None]
+
+    def find(self, name: str) -> Listed | None:
+        """The forecast of an id; an earlier version is there as long as its folder.
+
+        So a page that was opened on it stays whole when it is issued again.
+        """
+        cycle = names.parse(name)
+        return None if cycle is None else _published(self.layout, cycle)
 
 
 @lru_cache(maxsize=2048)

@@ -20,6 +20,7 @@ from nowcast.web.timeline import timeline
 if TYPE_CHECKING:
     from nowcast.field.grid import Grid
     from nowcast.web.gallery import Gallery
+    from nowcast.web.warm import Warmer
 
 ForecastId = Annotated[str, Path(pattern=FORECAST_ID, description="Id of a forecast.")]
 LayerId = Annotated[str, Path(pattern=LAYER_ID, description="Id of a layer.")]
@@ -34,8 +35,8 @@ PNG: dict[int | str, dict[str, Any]] = {
 _PICTURE_SECONDS = 300
 
 
-def router(gallery: Gallery) -> APIRouter:
-    """The routes of the page."""
+def router(gallery: Gallery, warmer: Warmer) -> APIRouter:
+    """The routes of the page; who asks for the index has the newest forecast readied."""
     routes = APIRouter()
 
     @routes.get("/", include_in_schema=False)
@@ -46,6 +47,7 @@ def router(gallery: Gallery) -> APIRouter:
     @routes.get("/data/index.json", tags=["page"])
     def index(request: Request) -> Response:
         """The forecasts there are, the newest first."""
+        warmer.look()
         return json_answer(request, facts.index_facts(gallery))
 
     @routes.get("/data/{forecast}/forecast.json", responses=MISSING, tags=["page"])
@@ -60,10 +62,18 @@ def router(gallery: Gallery) -> APIRouter:
 
     @routes.get("/data/{forecast}/point.json", responses=MISSING, tags=["page"])
     def point(request: Request, forecast: ForecastId, lon: Lon, lat: Lat) -> Response:
-        """The rain of a place: seen and foreseen, with how sure that is."""
+        """The rain of a place: seen, foreseen with how sure that is, and what gauges measured."""
         opened = gallery.open(forecast)
         found = timeline(opened, gallery.seen, lon=lon, lat=lat)
-        return json_answer(request, found | {"stations": gallery.near(lon=lon, lat=lat)})
+        found["stations"] = gallery.near(lon=lon, lat=lat)
+        if gallery.gauges.known:
+            found |= gallery.gauges.near(opened, lon=lon, lat=lat)
+        return json_answer(request, found)
+
+    @routes.get("/data/{forecast}/gauges.json", responses=MISSING, tags=["page"])
+    def gauges(request: Request, forecast: ForecastId) -> Response:
+        """What the gauges on the forecast's grid measured (mm/h), from two hours before issue."""
+        return json_answer(request, gallery.gauges.around(gallery.open(forecast)))
 
     @routes.get("/data/skill.json", tags=["page"])
     def skill(request: Request) -> Response:

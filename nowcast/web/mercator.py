@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 RADIUS = 6_378_137.0
 HALF = math.pi * RADIUS  # from the middle of the world to its edge, in metres
 MAXIMUM_LATITUDE = 85.0511
-# A pixel's side as a fraction of a cell's, and how many pixels a picture may be long.
-_FINER, _LONGEST = 0.75, 2048
+# A pixel's side as a fraction of a cell's, and how many pixels a picture is long: at least so many
+# that hatching and edges of a small grid are lines, not blocks, and at most what a browser likes.
+_FINER, _SHORTEST, _LONGEST = 0.75, 600, 2048
 _EDGE_POINTS = 64
 
 
@@ -85,7 +86,8 @@ def picture_raster(grid: Grid) -> Raster:
     west, south, east, north = _box(grid)
     latitude = math.radians(min(abs(lonlat(0, south)[1]), abs(lonlat(0, north)[1])))
     finest = _FINER * min(grid.cell_metres) / math.cos(latitude)
-    pixel = max(finest, (east - west) / _LONGEST, (north - south) / _LONGEST)
+    longer = max(east - west, north - south)
+    pixel = max(min(finest, longer / _SHORTEST), longer / _LONGEST)
     shape = math.ceil((north - south) / pixel), math.ceil((east - west) / pixel)
     return _raster(grid, west=west, north=north, pixel=pixel, shape=shape)
 

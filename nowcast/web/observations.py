@@ -33,11 +33,14 @@ class Observations:
 
     Attributes:
         archive: where frames are read from.
+        find: asked for an archive while there is none: a service's feed is known when it has
+            published a forecast.
         monotonic: seconds that only grow.
 
     """
 
-    archive: Archive | None
+    archive: Archive | None = None
+    find: Callable[[], Archive | None] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
     _scanned: float = -np.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,6 +78,10 @@ class Observations:
         return np.asarray(frames["rainfall_rate"].values[0])
 
     def _look(self) -> None:
-        if self.archive is not None and self.monotonic() - self._scanned > _RESCAN_SECONDS:
+        if self.monotonic() - self._scanned <= _RESCAN_SECONDS:
+            return
+        self._scanned = self.monotonic()
+        if self.archive is None:
+            self.archive = self.find()
+        else:
             self.archive = dataclasses.replace(self.archive)  # keeps decoded frames
-            self._scanned = self.monotonic()

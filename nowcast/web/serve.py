@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from nowcast.field.errors import NowcastError, UsageError
+from nowcast.field.errors import UsageError
 from nowcast.web.app import Door, application
-from nowcast.web.geography import geography_of
 from nowcast.web.guard import is_loopback
-from nowcast.web.mercator import picture_raster
 from nowcast.web.page import assets
 
 if TYPE_CHECKING:
@@ -47,23 +44,3 @@ def server(gallery: Gallery, *, host: str, port: int, door: Door | None = None) 
         lifespan="off",
     )
     return uvicorn.Server(config)
-
-
-def warm(gallery: Gallery) -> threading.Thread:
-    """Make what the first look takes longest for, in the background; its problems show there."""
-
-    def work() -> None:
-        try:
-            newest = gallery.listed()[:1]
-            for listed in newest:
-                opened = gallery.open(listed.id)
-                picture_raster(opened.grid)
-                geography_of(opened.grid)
-                gallery.layers(opened)
-                opened.series()
-        except NowcastError:
-            return
-
-    thread = threading.Thread(target=work, name="warm", daemon=True)
-    thread.start()
-    return thread

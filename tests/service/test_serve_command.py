@@ -108,6 +108,6 @@ def test_a_published_forecast_is_made_once_more(home: Path) -> None:
     assert re.search(r"^rainfall_rate [0-9a-f]{16} the same$", result.stdout, re.MULTILINE)
     assert "differs" not in result.stdout
 
-    shown = build_viewer.gallery(None, config=Path("service.toml"), past=(None, None, None))
+    shown = build_viewer.gallery(None, config=Path("service.toml"))
     names = [one.id for one in shown.library.listed()]
     assert sorted(names) == ["20260601T1220Z", "20260601T1225Z"]

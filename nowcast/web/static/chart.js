@@ -1,4 +1,5 @@
-// The rain of a place over time, as SVG: bars for what the radar saw, a line and a band for what is foreseen.
+// The rain of a place over time, as SVG: bars for what the radar saw, a line and a band for what is
+// foreseen, and a dash for what a gauge measured, as long as it measured.
 
 const WIDTH = 360;
 const HEIGHT = 150;
@@ -11,7 +12,9 @@ const TICKS = [0, 0.5, 2, 5, 10, 20, 50, 100];
 export function chart(timeline, shown) {
   const times = [...timeline.radar, ...timeline.forecast].map((row) => Date.parse(row.time));
   const [first, last] = [Math.min(...times), Math.max(...times)];
+  const gauges = timeline.gauges ?? [];
   const highest = Math.max(1, ...timeline.radar.map((row) => row.rate ?? 0),
+    ...gauges.flatMap(({ readings }) => readings.map(({ rate }) => rate)),
     ...timeline.forecast.map((row) => Math.max(row.rate ?? 0, row.p90 ?? 0)));
   const x = (time) => LEFT + ((WIDTH - LEFT - RIGHT) * (time - first)) / Math.max(1, last - first);
   // By the root: light rain can be read beside a cloudburst.
@@ -37,6 +40,9 @@ export function chart(timeline, shown) {
   }
   const line = timeline.forecast.filter((row) => row.rate !== null);
   if (line.length) svg.append(element("path", { class: "said", d: linePath(line, x, y) }));
+  gauges.forEach(({ readings }, index) => {
+    svg.append(element("path", { class: `gauge g${index}`, d: dashes(readings, { x, y, first, last }) }));
+  });
   hours(first, last).forEach((hour) => {
     const text = `${String(new Date(hour).getUTCHours()).padStart(2, "0")}:${String(new Date(hour).getUTCMinutes()).padStart(2, "0")}`;
     svg.append(element("text", { class: "x", x: x(hour), y: HEIGHT - 6 }, text));
@@ -59,6 +65,14 @@ function hours(first, last) {
 }
 
 const linePath = (rows, x, y) => rows.map((row, index) => `${index ? "L" : "M"}${x(Date.parse(row.time))},${y(row.rate)}`).join("");
+
+function dashes(readings, { x, y, first, last }) {
+  return readings.map(({ time, minutes, rate }) => {
+    const until = Date.parse(time);
+    const from = Math.max(first, until - 60e3 * minutes);
+    return until < first || from > last ? "" : `M${x(from)},${y(rate)}H${x(Math.min(until, last))}`;
+  }).join("");
+}
 
 function bandPath(rows, x, y) {
   const up = rows.map((row, index) => `${index ? "L" : "M"}${x(Date.parse(row.time))},${y(row.p90)}`);

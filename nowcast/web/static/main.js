@@ -5,6 +5,7 @@ import { Arrows } from "./arrows.js";
 import { Cells } from "./cells.js";
 import { listen } from "./keyboard.js";
 import { Layerbox } from "./layerbox.js";
+import { nearest } from "./gauges.js";
 import { createMap, showGeography } from "./map.js";
 import { createOverlay, lowerBound } from "./overlay.js";
 import { Pictures } from "./pictures.js";
@@ -105,7 +106,7 @@ async function showForecast(id) {
 }
 
 // Without a server a place's rain is read off the colours: the lower bound of each class.
-function readPlace(at) {
+async function readPlace(at) {
   const read = (frame, id) => {
     const layer = facts.layers.find((one) => one.id === id);
     const picture = pictures.get(Pictures.key(store.state.forecast, id, frame.time));
@@ -113,7 +114,8 @@ function readPlace(at) {
     return { time: toDate(frame.time).toISOString(), rate };
   };
   const rows = (kind, id) => timebar.frames.filter((frame) => frame.kind === kind).map((frame) => read(frame, id));
-  return { radar: rows("radar", "radar"), forecast: rows("forecast", "rate"),
+  const measured = facts.gauges ? await fetchJson(`${facts.id}/gauges.json`).catch(() => null) : null;
+  return { radar: rows("radar", "radar"), forecast: rows("forecast", "rate"), ...(measured && nearest(measured, at)),
     words: "Read off the colours of the map: each value is the least that its colour stands for." };
 }
 
@@ -151,16 +153,18 @@ function credit(found, land) {
   document.getElementById("credit").textContent = `Radar: ${radar}. Map: ${land.credit}. ${found.source}; ${found.grid}.`;
 }
 
+let polling = null;
 async function poll() {
+  clearTimeout(polling);
   try {
     const index = await fetchJson("index.json", { cache: "no-store" });
     if (!index.static) trust.setServerTime(index.now);
     place.asksServer = !index.static;
     listForecasts(index.forecasts);
-    setTimeout(poll, 1000 * index.poll_seconds);
+    polling = setTimeout(poll, 1000 * index.poll_seconds);
   } catch {
     trust.serverLost();
-    setTimeout(poll, 5000);
+    polling = setTimeout(poll, 5000);
   }
 }
 
@@ -182,6 +186,9 @@ function listForecasts(forecasts) {
   if (follows || !forecast) store.set({ forecast: forecasts[0].id });
   select.value = store.state.forecast;
 }
+
+// A page that was out of sight, as on a phone that slept, shows at once what has come since.
+document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
 
 store.on(["forecast"], ({ forecast }) => showForecast(forecast).catch(() => {
   document.getElementById("moment").textContent = `No forecast ${forecast}.`;

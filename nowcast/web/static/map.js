@@ -87,9 +87,14 @@ function placeMarker(name, at) {
 export function nearestTown(places, { lon, lat }) {
   let best = null;
   for (const [name, townLon, townLat] of places) {
-    const across = (townLon - lon) * Math.cos((lat * Math.PI) / 180);
-    const distance = 111.2 * Math.hypot(across, townLat - lat);
-    if (!best || distance < best.distance) best = { name, distance };
+    const away = distance({ lon: townLon, lat: townLat }, { lon, lat });
+    if (!best || away < best.distance) best = { name, distance: away };
   }
   return best;
+}
+
+// Between two places that are near each other, in km.
+export function distance(one, other) {
+  const across = (one.lon - other.lon) * Math.cos((other.lat * Math.PI) / 180);
+  return 111.2 * Math.hypot(across, one.lat - other.lat);
 }

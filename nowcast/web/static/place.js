@@ -2,13 +2,14 @@
 
 import { fetchJson } from "./api.js";
 import { chart } from "./chart.js";
+import { columns, list } from "./gauges.js";
 import { nearestTown } from "./map.js";
 import { toDate, utcClock } from "./times.js";
 
 export class Place {
   #store;
   #map;
-  #marker = null;
+  #marks = null;
   #asked = 0;
   #timeline = null;
   #towns = [];
@@ -36,18 +37,19 @@ export class Place {
 
   async refresh() {
     const { place, forecast } = this.#store.state;
-    this.#marker?.remove();
+    this.#marks?.remove();
     this.#panel.hidden = !place;
     if (!place || !forecast) return;
-    this.#marker = L.circleMarker([place.lat, place.lon], { radius: 7, className: "chosen", interactive: false }).addTo(this.#map);
+    this.#marks = L.layerGroup([mark(place, 7, "chosen")]).addTo(this.#map);
     const asked = (this.#asked += 1);
     if (!this.#panel.childElementCount) this.#panel.textContent = "Loading.";
     const query = `lon=${place.lon.toFixed(5)}&lat=${place.lat.toFixed(5)}`;
     const timeline = this.asksServer
       ? await fetchJson(`${forecast}/point.json?${query}`).catch(() => this.#read(place))
-      : this.#read(place);
+      : await this.#read(place);
     if (asked !== this.#asked) return;  // another place was asked for meanwhile
     this.#timeline = timeline;
+    timeline.gauges?.forEach((gauge, index) => this.#marks.addLayer(mark(gauge, 5, `gauge g${index}`)));
     this.#draw();
   }
 
@@ -64,7 +66,10 @@ export class Place {
     words.className = "words";
     words.textContent = this.#timeline.words;
     const parts = [heading, close, words];
-    if (this.#timeline.forecast.length) parts.push(chart(this.#timeline, toDate(time)), key(this.#timeline), table(this.#timeline));
+    if (this.#timeline.forecast.length) {
+      const shown = toDate(time);
+      parts.push(chart(this.#timeline, shown), key(this.#timeline), list(this.#timeline, shown), table(this.#timeline));
+    }
     const near = this.#timeline.stations ?? [];
     if (near.length) {
       const line = document.createElement("p");
@@ -84,6 +89,10 @@ export class Place {
     if (!town) return where;
     return town.distance < 4 ? `${town.name} (${where})` : `${Math.round(town.distance)} km from ${town.name} (${where})`;
   }
+}
+
+function mark({ lat, lon }, radius, className) {
+  return L.circleMarker([lat, lon], { radius, className, interactive: false });
 }
 
 function key(timeline) {
@@ -111,7 +120,7 @@ function table(timeline) {
   const columns = ["Time", "mm/h", ...(banded ? ["10 %", "90 %"] : []), ...chances.map((level) => `≥ ${level}`)];
   made.append(tableRow("th", columns));
   for (const row of timeline.forecast) {
-    const values = [utcClock(new Date(row.time)).replace(" UTC", ""), number(row.rate)];
+    const values = [clock(row.time), number(row.rate)];
     if (banded) values.push(number(row.p10), number(row.p90));
     for (const value of row.probability ?? []) values.push(value === null ? "–" : `${Math.round(100 * value)} %`);
     made.append(tableRow("td", values));
@@ -122,10 +131,23 @@ function table(timeline) {
   scroll.setAttribute("role", "region");
   scroll.setAttribute("aria-label", "Numbers of the forecast at this place, times in UTC");
   scroll.append(made);
+  if (timeline.gauges?.length) scroll.append(gaugeTable(timeline.gauges));
   details.append(summary, scroll);
   return details;
 }
 
+function gaugeTable(gauges) {
+  const { heads, rows } = columns(gauges);
+  const made = document.createElement("table");
+  made.className = "gauges";
+  const caption = made.createCaption();
+  caption.textContent = "Gauges, mm/h";
+  made.append(tableRow("th", heads));
+  for (const [time, ...rates] of rows) made.append(tableRow("td", [clock(time), ...rates.map(number)]));
+  return made;
+}
+
+const clock = (time) => utcClock(new Date(time)).replace(" UTC", "");
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 
 function tableRow(kind, values) {
