@@ -16,6 +16,6 @@ def test_killed_at_a_named_step_the_next_one_goes_on(tmp_path, point):
 
 @pytest.mark.slow
 def test_killed_at_random(tmp_path):
-    told = killed(Chaos(tmp_path, frames=20, speed=600), kills=10, seed=2)
+    told = killed(Chaos(tmp_path, frames=40, speed=600), kills=10, seed=2)
     assert told["torn"] == []
     assert told["wrong"] == []
