@@ -10,7 +10,7 @@ import numpy as np
 from nowcast.field.errors import MissingFramesError, SourceError
 from nowcast.products.reading import read_forecast
 from nowcast.verify import table
-from nowcast.verify.scoring import SCALES_CELLS, THRESHOLDS_MM_H, common_pixels, verify_forecast
+from nowcast.verify.scoring import SCALES_CELLS, THRESHOLDS_MM_H, verify_together
 from nowcast.verify.tally import Tally, total
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def score(
             unscored[name] = f"no forecast of {', '.join(lacking)} to compare with"
         else:
             try:
-                _score_one(
-                    {m: paths[name] for m, paths in files.items()}, archive, settings, tallies
-                )
+                one = {method: paths[name] for method, paths in files.items()}
+                for method, tally in _scored(one, archive, settings).items():
+                    tallies[method].append(tally)
             except MissingFramesError as error:
                 unscored[name] = str(error)
         if progress is not None:
@@ -114,24 +114,16 @@ def score(
     )
 
 
-def _score_one(
-    paths: Mapping[str, Path],
-    archive: Archive,
-    settings: ScoreSettings,
-    tallies: Mapping[str, list[Tally]],
-) -> None:
+def _scored(
+    paths: Mapping[str, Path], archive: Archive, settings: ScoreSettings
+) -> dict[str, Tally]:
     forecasts = {method: read_forecast(path) for method, path in paths.items()}
     first = next(iter(forecasts.values()))
     observed = archive.observed(np.asarray(first["time"].values))
-    counted = common_pixels(forecasts, observed)
-    for method, forecast in forecasts.items():
-        tallies[method].append(
-            verify_forecast(
-                forecast,
-                observed,
-                thresholds_mm_h=settings.thresholds_mm_h,
-                scales_cells=settings.scales_cells,
-                counted=counted,
-                with_sal=settings.with_sal,
-            ).named(method)
-        )
+    return verify_together(
+        forecasts,
+        observed,
+        thresholds_mm_h=settings.thresholds_mm_h,
+        scales_cells=settings.scales_cells,
+        with_sal=settings.with_sal,
+    )

@@ -2,8 +2,8 @@
 
 A pixel counts at a lead where it was observed then and the forecast says something there: a rain
 rate, every probability that it gives, and at least one member of its ensemble. So all scores of a
-forecast are about the same pixels, and what is missing on either side is never dry. To compare
-methods, count the pixels that all of them speak of: ``common_pixels``.
+forecast are about the same pixels, and what is missing on either side is never dry. Methods are
+compared on the pixels that all of them speak of: ``verify_together``.
 """
 
 from __future__ import annotations
@@ -86,6 +86,32 @@ def verify_forecast(
         issued=(f"{issued}Z",),
         **{name: stack([lead[name] for lead in leads]) for name in leads[0]},  # type: ignore[arg-type]
     )
+
+
+def verify_together(
+    forecasts: Mapping[str, Forecast],
+    observed: xr.DataArray,
+    *,
+    thresholds_mm_h: Sequence[float] = THRESHOLDS_MM_H,
+    scales_cells: Sequence[int] = SCALES_CELLS,
+    with_sal: bool = False,
+) -> dict[str, Tally]:
+    """The sums of all forecasts of one issue time, under their names, on ``common_pixels``.
+
+    Raises what that and ``verify_forecast`` do.
+    """
+    counted = common_pixels(forecasts, observed)
+    return {
+        name: verify_forecast(
+            forecast,
+            observed,
+            thresholds_mm_h=thresholds_mm_h,
+            scales_cells=scales_cells,
+            counted=counted,
+            with_sal=with_sal,
+        ).named(name)
+        for name, forecast in forecasts.items()
+    }
 
 
 def common_pixels(forecasts: Mapping[str, Forecast], observed: xr.DataArray) -> xr.DataArray:

@@ -30,7 +30,7 @@ from nowcast.service.publish import Publisher
 from nowcast.service.skill.forecasts import Accepted
 from nowcast.service.skill.store import Scored
 from nowcast.verify import packing
-from nowcast.verify.scoring import common_pixels, verify_forecast
+from nowcast.verify.scoring import verify_together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,13 +172,7 @@ def invented(
     times = issued + STEP * np.arange(1, len(truth) + 1)
     grid = Grid(pyproj.CRS.from_epsg(3035), 0, 0, 1000, 1000, height, width)
     observed = frames_dataset(truth, times=times, grid=grid)["rainfall_rate"]
-    counted = common_pixels(forecasts, observed)
-    tallies = {
-        method: verify_forecast(
-            forecast, observed, thresholds_mm_h=THRESHOLDS, scales_cells=(5,), counted=counted
-        )
-        for method, forecast in forecasts.items()
-    }
+    tallies = verify_together(forecasts, observed, thresholds_mm_h=THRESHOLDS, scales_cells=(5,))
     layout = packing.Layout.of(next(iter(tallies.values())))
     cycle = str(CycleId(issued.astype("datetime64[ns]"), version))
     return [

@@ -8,7 +8,12 @@ import xarray as xr
 
 from nowcast.field.errors import GridMismatchError, MissingFramesError, SchemaError, UsageError
 from nowcast.verify.categorical import contingency
-from nowcast.verify.scoring import common_pixels, observed_at, verify_forecast
+from nowcast.verify.scoring import (
+    common_pixels,
+    observed_at,
+    verify_forecast,
+    verify_together,
+)
 
 NAN = np.nan
 STEP = np.timedelta64(5, "m")
@@ -184,10 +189,12 @@ def test_all_methods_on_the_same_pixels(storm, forecast_of, observed_frames):
     common = common_pixels(forecasts, observed)
     assert common.dims == ("lead_time", "y", "x")
     assert common.sum(("y", "x")).values.tolist() == [38 * 44, 33 * 44, *[38 * 44] * 4]
-    tallies = [verify_forecast(one, observed, counted=common) for one in forecasts.values()]
-    for tally in tallies:
+    tallies = verify_together(forecasts, observed)
+    for name, tally in tallies.items():
+        assert tally.method == name
+        assert tally.equals(verify_forecast(forecasts[name], observed, counted=common).named(name))
         assert (tally.coverage.counted == tally.coverage.asked).all()
-    assert tallies[0].errors.equals(tallies[1].errors)
+    assert tallies["one"].errors.equals(tallies["two"].errors)
 
 
 def test_a_forecast_read_from_its_file_scores_the_same(

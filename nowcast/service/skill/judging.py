@@ -68,20 +68,15 @@ def judge(
 
 def _judged(due: DueLead, observed: xr.DataArray, measure: Measure) -> Scored:
     from nowcast.products.reading import read_forecast  # noqa: PLC0415 - these load xarray
-    from nowcast.verify.scoring import common_pixels, verify_forecast  # noqa: PLC0415
+    from nowcast.verify.scoring import verify_together  # noqa: PLC0415
 
     forecasts = {method: read_forecast(path, lead=due.lead) for method, path in due.files.items()}
-    counted = common_pixels(forecasts, observed)
-    tallies = {
-        method: verify_forecast(
-            forecast,
-            observed,
-            thresholds_mm_h=measure.thresholds_mm_h,
-            scales_cells=measure.scales_cells,
-            counted=counted,
-        )
-        for method, forecast in forecasts.items()
-    }
+    tallies = verify_together(
+        forecasts,
+        observed,
+        thresholds_mm_h=measure.thresholds_mm_h,
+        scales_cells=measure.scales_cells,
+    )
     layout = Layout.of(tallies[due.published.method])
     return Scored(
         cycle=due.published.cycle,
