@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nowcast.cli.common import AsJson, Device, print_json, progress, say
+from nowcast.cli.common import AsJson, Device, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,17 +41,12 @@ def show(as_json: AsJson = False) -> None:
     if as_json:
         print_json({name: profile.model_dump(mode="json") for name, profile in profiles.items()})
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("benchmark", "what", "frames", "network", "about"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for name, profile in profiles.items():
         network = f"{profile.network.layers}x{profile.network.hidden}"
         frames = f"{profile.input_length} -> {profile.total_length - profile.input_length}"
-        table.add_row(name, profile.title, frames, network, profile.about)
-    Console().print(table)
+        rows.append((name, profile.title, frames, network, profile.about))
+    print_table(("benchmark", "what", "frames", "network", "about"), rows)
 
 
 @group.command()

@@ -6,15 +6,18 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from config import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
+    import pandas as pd
+
+Word = TypeVar("Word", bound=str)
 Feed = Annotated[str, typer.Option("--feed", help="The radar feed; see: nowcast feeds.")]
 ArchiveFolder = Annotated[
     Path, typer.Option("--archive", help="Folder of radar files, at any depth.", show_default=False)
@@ -48,17 +51,40 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
-def choices(text: str | None, *, known: Sequence[str], option: str) -> list[str]:
-    """The words of ``text`` between commas, none for None; raises UsageError for an unknown one."""
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A result for a person, in columns as wide as the terminal allows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of a table for JSON, which knows no NaN: null in its place."""
+    return table.astype(object).where(table.notna(), None).to_dict(orient="records")
+
+
+def choice(text: str, *, known: Sequence[Word], option: str) -> Word:
+    """The word that ``text`` is; raises UsageError for an unknown one."""
     from nowcast.field.errors import UsageError
 
-    words = [word.strip() for word in (text or "").split(",") if word.strip()]
-    for word in words:
-        if word not in known:
-            near = nearest.near(word, known=known)
-            hint = f" Did you mean {near}?" if near else ""
-            raise UsageError(f"{option} {word}: expected some of {', '.join(known)}.{hint}")
-    return words
+    for word in known:
+        if word == text.strip():
+            return word
+    near = nearest.near(text, known=known)
+    hint = f" Did you mean {near}?" if near else ""
+    raise UsageError(f"{option} {text.strip()}: expected one of {', '.join(known)}.{hint}")
+
+
+def choices(text: str | None, *, known: Sequence[Word], option: str) -> list[Word]:
+    """The words of ``text`` between commas, none for None; raises UsageError for an unknown one."""
+    words = (text or "").split(",")
+    return [choice(word, known=known, option=option) for word in words if word.strip()]
 
 
 def numbers(text: str | None, *, option: str) -> list[float]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nowcast.cli.common import AsJson, Series, print_json
+from nowcast.cli.common import AsJson, Series, print_json, print_table
+
+if TYPE_CHECKING:
+    from config.feed import FeedProfile
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,18 +36,17 @@ def feeds(as_json: AsJson = False) -> None:
     if as_json:
         print_json([profile.model_dump(mode="json") for profile in profiles.values()])
         return
-    from rich.console import Console
-    from rich.table import Table
+    print_table(
+        ("feed", "what", "every", "grid", "unit", "licence"),
+        [
+            (feed.name, feed.title, _every(feed), feed.grid, feed.unit, feed.licence)
+            for feed in profiles.values()
+        ],
+    )
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("feed", "what", "every", "grid", "unit", "licence"):
-        table.add_column(heading, overflow="fold")
-    for profile in profiles.values():
-        every = f"{profile.cadence_minutes:g} min" if profile.cadence_minutes else "as found"
-        table.add_row(
-            profile.name, profile.title, every, profile.grid, profile.unit, profile.licence
-        )
-    Console().print(table)
+
+def _every(feed: FeedProfile) -> str:
+    return f"{feed.cadence_minutes:g} min" if feed.cadence_minutes else "as found"
 
 
 def inspect(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from nowcast.cli.common import AsJson, print_json, say
+from nowcast.cli.common import AsJson, print_json, print_table, say
 
 if TYPE_CHECKING:
     from nowcast.fetch.collect import Fetched, Problem
@@ -42,21 +42,13 @@ def sources(as_json: AsJson = False) -> None:
     if as_json:
         print_json([profile.model_dump(mode="json") for profile in profiles.values()])
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("source", "what", "feed", "by", "seen to work"):
-        table.add_column(heading, overflow="fold")
-    for profile in profiles.values():
-        table.add_row(
-            profile.name,
-            profile.title,
-            profile.feed,
-            profile.listing.kind,
-            "yes" if profile.verified else "no",
-        )
-    Console().print(table)
+    print_table(
+        ("source", "what", "feed", "by", "seen to work"),
+        [
+            (one.name, one.title, one.feed, one.listing.kind, "yes" if one.verified else "no")
+            for one in profiles.values()
+        ],
+    )
 
 
 def fetch(

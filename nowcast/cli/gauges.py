@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nowcast.cli import common
-from nowcast.cli.common import choices, numbers, print_json, say
+from nowcast.cli.common import choice, numbers, print_json, records, say
 from nowcast.cli.points import AROUND_HELP
 
 if TYPE_CHECKING:
@@ -57,14 +57,12 @@ def verify_gauges(
     from nowcast.field.places import AROUND
     from nowcast.ingest.gauges import STAMPS, read_gauges
 
-    choices(stamp, known=STAMPS, option="--stamp")
-    choices(around, known=AROUND, option="--around")
     settings = gaugecard.GaugeSettings(
         minutes=minutes,
         amounts_mm=tuple(sorted(numbers(amounts, option="--amounts"))),
-        around=next(word for word in AROUND if word == around.strip()),
+        around=choice(around, known=AROUND, option="--around"),
     )
-    stamped = next(word for word in STAMPS if word == stamp.strip())
+    stamped = choice(stamp, known=STAMPS, option="--stamp")
     found = [read_gauges(path, interval_minutes=interval, stamp=stamped) for path in gauges]
     source = build.archive(feed, archive, series=series)
     if forecasts is None:
@@ -78,9 +76,7 @@ def verify_gauges(
     written = None if folder is None else card.write(make_folder(folder))
     summary = _summary(card.table())
     if as_json:
-        rows = summary.reset_index().astype(object)
-        rows = rows.where(rows.notna(), None)  # JSON has no NaN
-        print_json({"scores": rows.to_dict(orient="records"), "written": written})
+        print_json({"scores": records(summary.reset_index()), "written": written})
         return
     typer.echo(summary.round(3).to_string())
     if written is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nowcast.cli import common
-from nowcast.cli.common import choices, print_json, say
+from nowcast.cli.common import choice, print_json, say
 
 AROUND_HELP = (
     "What is read of the field: the cell of the place, or the mean or p90 of it and the eight "
@@ -67,9 +67,9 @@ def points(
     from nowcast.products.reading import read_forecast
     from nowcast.products.timelines import PointSettings
 
-    choices(around, known=AROUND, option="--around")
-    chosen = next(word for word in AROUND if word == around.strip())
-    settings = PointSettings(around=chosen, rain_from_mm_h=rain_from)
+    settings = PointSettings(
+        around=choice(around, known=AROUND, option="--around"), rain_from_mm_h=rain_from
+    )
     places = build.stations(stations, place or ())
     source = build.source_of_past(feed, archive, series=series)
     products = build.points(places, source=source, settings=settings, inside_only=inside)

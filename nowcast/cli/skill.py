@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nowcast.cli.common import AsJson, print_json, say
+from nowcast.cli.common import AsJson, print_json, records, say
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     import pandas as pd
 
 _SHOWN = ("csi", "fss", "mae", "frequency_bias", "brier")
@@ -67,8 +65,8 @@ def skill(
                 "to": f"{report.stop}Z",
                 "preferred": choice.method,
                 "why": choice.reason,
-                "scores": _records(scores),
-                "reliability": _records(report.reliability()),
+                "scores": records(scores),
+                "reliability": records(report.reliability()),
             }
         )
         return
@@ -82,11 +80,6 @@ def _folder(config: Path) -> Path:
     from nowcast.build_service import settings
 
     return settings(config).service.data
-
-
-def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """Rows for JSON, which knows no NaN."""
-    return table.astype(object).where(table.notna(), None).to_dict(orient="records")
 
 
 def _table(scores: pd.DataFrame) -> pd.DataFrame:

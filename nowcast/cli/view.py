@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nowcast.cli import common
-from nowcast.cli.common import choices, say
+from nowcast.cli.common import choice, say
 from nowcast.cli.gauges import STAMP_HELP
 
 if TYPE_CHECKING:
@@ -135,6 +135,5 @@ def _gauges(
     from nowcast.build_viewer import GaugeOptions
     from nowcast.ingest.gauges import STAMPS
 
-    choices(stamp, known=STAMPS, option="--stamp")
-    stamped = next(word for word in STAMPS if word == stamp.strip())
+    stamped = choice(stamp, known=STAMPS, option="--stamp")
     return GaugeOptions(tuple(paths or ()), interval, stamped, within_km)

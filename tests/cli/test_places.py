@@ -106,7 +106,7 @@ def test_a_place_by_its_degrees(forecast: Path) -> None:
         (("--place", "5.18"), UsageError, "--place 5.18: expected LON,LAT in degrees"),
         (("--place", "5,95"), UsageError, "latitude 95, expected -90 to 90"),
         (("--stations", "none.csv"), SourceError, "none.csv: cannot be read"),
-        (("--place", "5,52", "--around", "max"), UsageError, "--around max: expected some of cell"),
+        (("--place", "5,52", "--around", "max"), UsageError, "--around max: expected one of cell"),
         (("--place", "5,52", "--feed", "odim"), UsageError, "--feed and --archive go together"),
     ],
 )
@@ -134,5 +134,5 @@ def test_gauges_from_the_command_line(simulated: SimulatedArchive, tmp_path: Pat
     assert score["until_minutes"] is None
     written = pd.read_csv(tmp_path / "scores/gauges.csv")
     assert set(written["n"]) == {score["n"]}
-    with pytest.raises(UsageError, match="--stamp middle: expected some of end, start"):
+    with pytest.raises(UsageError, match="--stamp middle: expected one of end, start"):
         nowcast(*words, "--stamp", "middle")

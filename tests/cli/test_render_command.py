@@ -103,8 +103,8 @@ def test_one_issue_time_of_a_folder(runs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--kind map", r"--kind map: expected some of maps, film, .*Did you mean maps\?"),
-        ("--format jpg", "--format jpg: expected some of png, svg"),
+        ("--kind map", r"--kind map: expected one of maps, film, .*Did you mean maps\?"),
+        ("--format jpg", "--format jpg: expected one of png, svg"),
         ("--thresholds one", "--thresholds one: expected numbers separated by commas"),
         ("--kind comparison", "shows what was observed: give --feed and --archive"),
         ("--kind spectra,maps", "--kind spectra shows what was observed"),
