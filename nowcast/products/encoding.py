@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from nowcast.field.grid import Grid
 
-_EPOCH = np.datetime64("1970-01-01", "s")
-_TIME = {
+EPOCH = np.datetime64("1970-01-01", "s")
+# What says that a number is a time: whole seconds since the epoch, in UTC.
+TIME = {
     "units": "seconds since 1970-01-01 00:00:00",
     "calendar": "standard",
     "units_metadata": "leap_seconds: utc",
@@ -123,7 +124,7 @@ def _encoded(name: str, variable: xr.Variable) -> xr.Variable:
     if name in _LONG_NAMES:
         attrs.setdefault("long_name", _LONG_NAMES[name])
     if values.dtype.kind == "M":
-        values, attrs = _seconds(name, values - _EPOCH), attrs | _TIME
+        values, attrs = _seconds(name, values - EPOCH), attrs | TIME
     elif values.dtype.kind == "m":
         values, unit = _minutes(name, values)
         # xarray decodes to a time span where dtype says so, and to a bare number where not.

@@ -10,7 +10,7 @@ import xarray as xr
 
 from nowcast.field.atomic import written_beside
 from nowcast.field.units import RATE
-from nowcast.products import description
+from nowcast.products import description, encoding
 from nowcast.products.outlook import STATES
 
 if TYPE_CHECKING:
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-_EPOCH = np.datetime64("1970-01-01", "s")
-_TIME = {
-    "units": "seconds since 1970-01-01 00:00:00",
-    "calendar": "standard",
-    "units_metadata": "leap_seconds: utc",
-}
 _MINUTES = {"units": "minutes", "units_metadata": "leap_seconds: none"}
 _DESCRIBED: dict[str, dict[str, Any]] = {
     "station_id": {"cf_role": "timeseries_id", "long_name": "identifier of the place"},
@@ -31,7 +25,7 @@ _DESCRIBED: dict[str, dict[str, Any]] = {
     "lon": {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"},
     "lat": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"},
     "elevation": {"standard_name": "surface_altitude", "long_name": "elevation", "units": "m"},
-    "time": {"standard_name": "time", "long_name": "valid time", "axis": "T", **_TIME},
+    "time": {"standard_name": "time", "long_name": "valid time", "axis": "T", **encoding.TIME},
     "lead_time": {
         "standard_name": "forecast_period",
         "long_name": "time from issue to validity",
@@ -41,7 +35,7 @@ _DESCRIBED: dict[str, dict[str, Any]] = {
     "forecast_reference_time": {
         "standard_name": "forecast_reference_time",
         "long_name": "time of the newest frame used",
-        **_TIME,
+        **encoding.TIME,
     },
     "threshold": {"standard_name": "rainfall_rate", "long_name": "threshold", "units": RATE},
     "quantile": {"long_name": "part of the cases in which it rains less", "units": "1"},
@@ -90,15 +84,15 @@ def write_netcdf(dataset: xr.Dataset, path: Path, *, attrs: Mapping[str, Any]) -
         around = " lead_time forecast_reference_time" if along_time else ""
         variables[name].attrs["coordinates"] = _STATION_COORDINATES + around
     raw = xr.Dataset(variables, attrs={**attrs, "featureType": "timeSeries"})
-    encoding: dict[Any, dict[str, Any]] = {}
+    stored: dict[Any, dict[str, Any]] = {}
     for name, variable in variables.items():
         is_data = variable.dtype.kind == "f" and name not in ("lon", "lat", "threshold", "quantile")
-        encoding[name] = {"_FillValue": np.nan if is_data else None}
+        stored[name] = {"_FillValue": np.nan if is_data else None}
         if variable.ndim and variable.dtype.kind != "O":
-            encoding[name] |= {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
+            stored[name] |= {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
     with written_beside(path) as beside:
         try:
-            raw.to_netcdf(beside, engine="netcdf4", encoding=encoding)
+            raw.to_netcdf(beside, engine="netcdf4", encoding=stored)
         except RuntimeError as error:  # what the library makes of a full disk
             raise OSError(errno.EIO, str(error)) from error
     return path
@@ -145,7 +139,7 @@ def _encoded(name: str, variable: xr.Variable) -> xr.Variable:
     values = variable.values
     attrs = dict(_DESCRIBED[name])
     if values.dtype.kind == "M":
-        values = (values.astype("datetime64[s]") - _EPOCH).astype(np.int64)
+        values = (values.astype("datetime64[s]") - encoding.EPOCH).astype(np.int64)
     elif values.dtype.kind == "m":
         values = values / np.timedelta64(1, "m")
     elif values.dtype == np.float64 and name not in ("lon", "lat", "elevation", "quantile"):

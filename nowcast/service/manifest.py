@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nowcast.field.errors import FormatError, SourceError
 from nowcast.service.layout import MANIFEST
@@ -109,8 +109,3 @@ def problems(folder: Path, manifest: Manifest) -> list[str]:
 
 def _told(found: FileSum) -> str:
     return f"{found.bytes} bytes of sha256 {found.sha256[:12]}"
-
-
-def from_facts(facts: Mapping[str, Any], files: Mapping[str, FileSum]) -> Manifest:
-    """The manifest of some facts and files."""
-    return Manifest(**facts, files=files)

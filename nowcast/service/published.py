@@ -39,14 +39,6 @@ class Published:
             raise SourceError(f"{self.folder}: no NetCDF of {stamp} among {', '.join(names) or 0}")
         return self.folder / best
 
-    def map_files(self) -> dict[str, Path]:
-        """The pictures and slower products by name; empty while they have not followed yet."""
-        try:
-            named = manifest.read_manifest(self.maps).files
-        except SourceError:
-            return {}
-        return {name: self.maps / name for name in named}
-
     def problems(self) -> list[str]:
         """What is not as the manifest says: torn, changed, missing; empty where all is well."""
         return manifest.problems(self.folder, self.manifest)
