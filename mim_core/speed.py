@@ -43,17 +43,19 @@ class TransformedMIM(MIM):
         Recurrent.__init__(self, network.config)
         weight = network.output.weight
         transform = Transform.of(grid, kernel=network.config.kernel_size, like=weight)
-        self.order = _Order(transform.rows, transform.columns, grid=tuple(grid))
+        self.order = _Order(transform.rows, transform.columns, grid)
         shared = {id(parameter): parameter for parameter in network.parameters()}
         for name, part in network.named_children():
             self.add_module(name, copy.deepcopy(part, shared))
-        for part in (self.first, self.differences, self.blocks):
-            _exchange(part, transform, self.order)
+        with torch.autocast(weight.device.type, enabled=False):
+            for part in (self.first, self.differences, self.blocks):
+                _exchange(part, transform, self.order)
         self.train(network.training)
 
     def step(self, frame: Tensor, state: NetworkState | None) -> tuple[Tensor, NetworkState]:
-        """As ``MIM.step``; ``state`` is one that this network gave."""
-        return super().step(self.order.enter(frame), state)
+        """As ``MIM.step``; ``state`` is one that this network gave. In fp32 under autocast too."""
+        with torch.autocast(frame.device.type, enabled=False):
+            return super().step(self.order.enter(frame.to(self.output.weight.dtype)), state)
 
     def _predict(self, hidden: Tensor, frame: Tensor) -> Tensor:
         return super()._predict(self.order.leave(hidden), self.order.leave(frame))
@@ -70,19 +72,22 @@ class _Order:
     def enter(self, field: Tensor) -> Tensor:
         """(B, C, H, W) -> the same in this order, with the tiles that reach over the end."""
         rows, columns = self.rows, self.columns
-        height, width = self.grid
-        around = (0, columns.length - width, 0, rows.length - height)
-        field = functional.pad(field, around)
-        field = field.unflatten(-1, (columns.tiles, -1)).unflatten(-3, (rows.tiles, -1))
-        field = field.permute(3, 2, 5, 4, 0, 1).flatten(2, 3).flatten(0, 1)
-        return _as_field(field.contiguous())
+        (height, width), (batch, channels) = self.grid, field.shape[:2]
+        field = functional.pad(field, (0, columns.length - width, 0, rows.length - height))
+        tiles = field.view(batch, channels, rows.tiles, rows.tile, columns.tiles, columns.tile)
+        by_place = tiles.permute(3, 2, 5, 4, 0, 1)  # place, tile, place, tile, batch, channel
+        return _as_field(by_place.reshape(rows.length, columns.length, batch, channels))
 
     def leave(self, field: Tensor) -> Tensor:
         """Back to (B, C, H, W)."""
-        height, width = self.grid
-        field = field.unflatten(-1, (-1, self.columns.tiles)).unflatten(-3, (-1, self.rows.tiles))
-        field = field.permute(0, 1, 3, 2, 5, 4).flatten(4, 5).flatten(2, 3)
-        return field[..., :height, :width].contiguous()
+        rows, columns = self.rows, self.columns
+        (height, width), (batch, channels) = self.grid, field.shape[:2]
+        by_place = _as_field(field).reshape(
+            rows.tile, rows.tiles, columns.tile, columns.tiles, batch, channels
+        )
+        tiles = by_place.permute(4, 5, 1, 0, 3, 2)
+        whole = tiles.reshape(batch, channels, rows.length, columns.length)
+        return whole[..., :height, :width]
 
 
 class _TransformedGates(nn.Module):
@@ -105,14 +110,12 @@ class _TransformedGates(nn.Module):
         biases = self.gates.bias.chunk(self.gates.count)
         if x is None:  # the convolution of zeros is its bias
             return tuple(_Sum(self.transform, bias) for bias in biases)
-        with torch.autocast(x.device.type, enabled=False):
-            field = _as_field(x).to(self.gates.bias.dtype)
-            samples = Spectrum.of_field(field, self.transform)
-            sums = tuple(
-                self._sum(Term(samples, weights), bias)
-                for weights, bias in zip(self.weights, biases, strict=True)
-            )
-            return sums if self.gates.norm is None else self._normalised(sums, self.gates.norm)
+        samples = Spectrum.of_field(_as_field(x), self.transform)
+        sums = tuple(
+            self._sum(Term(samples, weights), bias)
+            for weights, bias in zip(self.weights, biases, strict=True)
+        )
+        return sums if self.gates.norm is None else self._normalised(sums, self.gates.norm)
 
     def _sum(self, term: Term, bias: Tensor) -> _Sum:
         if self.is_shared:
@@ -157,9 +160,7 @@ class _Sum:
         """(B, C, row, column), or (1, C, 1, 1) where nothing depends on the pixel."""
         if not self.terms and not self.shared:
             return self.bias.view(1, -1, 1, 1)
-        with torch.autocast(self.bias.device.type, enabled=False):
-            field = field_of_sum(self.terms, self.bias, self.transform, shared=self.shared)
-        return _as_field(field)
+        return _as_field(field_of_sum(self.terms, self.bias, self.transform, shared=self.shared))
 
     @classmethod
     def __torch_function__(

@@ -153,14 +153,18 @@ class Spectrum:
     def of_field(x: Tensor, transform: Transform) -> Spectrum:
         """Of samples [row, column, batch, C] in the order of ``Axis``."""
         gradient = _Sum()
-        value: Tensor = _FieldToSpectrum.apply(x, transform, gradient)
+        value: Tensor = _FieldToSpectrum.apply(  # type: ignore[no-untyped-call]
+            x, transform, gradient
+        )
         return Spectrum(value, gradient)
 
     @staticmethod
     def of_weight(weight: Tensor, transform: Transform) -> Spectrum:
         """Of the weights of a convolution (C_out, C_in, k, k)."""
         gradient = _Sum()
-        value: Tensor = _WeightToSpectrum.apply(weight, transform, gradient)
+        value: Tensor = _WeightToSpectrum.apply(  # type: ignore[no-untyped-call]
+            weight, transform, gradient
+        )
         return Spectrum(value, gradient)
 
 
@@ -173,7 +177,7 @@ class Term(NamedTuple):
 
 def product(term: Term) -> Tensor:
     """A term by itself, for sums that share it: [frequency, tile and batch, C_out]."""
-    made: Tensor = _Product.apply(
+    made: Tensor = _Product.apply(  # type: ignore[no-untyped-call]
         term.samples.value, term.weights.value, term.samples.gradient, term.weights.gradient
     )
     return made
@@ -189,7 +193,9 @@ def field_of_sum(
     """
     values = [spectrum.value for term in terms for spectrum in term]
     sums = tuple(spectrum.gradient for term in terms for spectrum in term)
-    field: Tensor = _SumToField.apply(transform, sums, bias, len(shared), *shared, *values)
+    field: Tensor = _SumToField.apply(  # type: ignore[no-untyped-call]
+        transform, sums, bias, len(shared), *shared, *values
+    )
     return field
 
 
