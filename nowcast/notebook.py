@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from nowcast.field import schema
+from nowcast.field import event, schema
 from nowcast.field.errors import FormatError, SchemaError, UsageError
 from nowcast.products import encoding
 
@@ -77,7 +77,7 @@ class NowcastAccessor:
         """
         from nowcast.products.probabilities import threshold_index  # noqa: PLC0415
 
-        level = threshold_mm_h * (1 - 1e-5)  # 0.5 mm/h from a packed file is 0.49999997
+        level = event.level(threshold_mm_h)
         if "probability_of_exceedance" in self.forecast:
             try:
                 place = threshold_index(self.forecast, threshold_mm_h)

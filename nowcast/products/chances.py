@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nowcast.field import event
 from nowcast.field.places import Around, at_cells
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 QUANTILES = (0.1, 0.5, 0.9)
 # Of ensembles, which have members but no probabilities of their own.
 THRESHOLDS_MM_H = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-# Gauge steps: 0.1 mm/h that went through a packed file comes back as 0.09999999.
-TOLERANCE = 1e-5
 
 
 class Chances(NamedTuple):
@@ -39,7 +38,7 @@ class Chances(NamedTuple):
 
     def preceded_by(self, seen: NDArray[np.float32]) -> Chances:
         """With an observed rate (station,) before the leads, which is certain."""
-        levels = self.thresholds[:, np.newaxis] * (1 - TOLERANCE)
+        levels = self.thresholds[:, np.newaxis] * (1 - event.SLACK)
         sure = np.where(np.isnan(seen), np.nan, seen >= levels).astype(np.float32)
         quantiles = np.broadcast_to(seen, (len(QUANTILES), *seen.shape))
         return self._replace(
@@ -76,7 +75,7 @@ def chances_of(forecast: Forecast, cells: NDArray[np.intp], *, around: Around) -
 def _of_members(members: NDArray[np.float32]) -> Chances:
     """Of members (member, lead, station); NaN where one of them is unknown."""
     unknown = np.isnan(members).any(axis=0)
-    shares = [(members >= level * (1 - TOLERANCE)).mean(axis=0) for level in THRESHOLDS_MM_H]
+    shares = [event.reached(members, level).mean(axis=0) for level in THRESHOLDS_MM_H]
     exceedance = np.where(unknown, np.nan, np.stack(shares)).astype(np.float32)
     quantiles = np.quantile(members, QUANTILES, axis=0).astype(np.float32)
     return Chances(np.array(THRESHOLDS_MM_H), exceedance, quantiles)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nowcast.field import event
 from nowcast.field.errors import UsageError
 from nowcast.field.schema import grid_of
 from nowcast.products import charts
@@ -49,13 +50,17 @@ def draw_probabilities(
     places = [lead_index(forecast, lead) for lead in leads]
     rows, left_out = _rows(forecast, thresholds_mm_h, places)
     issued, thresholds = issued_at(forecast), forecast["threshold"].values
-    chances = forecast["probability_of_exceedance"].transpose("threshold", "lead_time", "y", "x")
-    panels = []
-    for row, number in enumerate(rows):
-        for column, (lead, place) in enumerate(zip(leads, places, strict=True)):
-            happened = _happened(observed, issued + lead, threshold=float(thresholds[number]))
-            field = chances.values[number, place]
-            panels.append(Panel(row, column, field, look.FORECAST, outlined=happened))
+    panels = [
+        Panel(
+            row,
+            column,
+            _chances(forecast)[number, place],
+            look.FORECAST,
+            outlined=_happened(observed, issued + lead, threshold=float(thresholds[number])),
+        )
+        for row, number in enumerate(rows)
+        for column, (lead, place) in enumerate(zip(leads, places, strict=True))
+    ]
     notes = ["magenta line: where it was then observed"] if observed is not None else []
     if left_out:
         notes.append(f"nowhere 10 % or more: {', '.join(f'{t:g}' for t in left_out)} mm h⁻¹")
@@ -101,10 +106,9 @@ def _rows(
             f"no probabilities in the forecast by {forecast.attrs['source']}: "
             "mim and steps give some"
         )
-    chances = forecast["probability_of_exceedance"].transpose("threshold", "lead_time", "y", "x")
     likely = [
-        bool(np.fmax.reduce(chances.values[number, places], axis=None) >= _ABSENT_BELOW)
-        for number in range(chances.shape[0])
+        bool(np.fmax.reduce(of_threshold[places], axis=None) >= _ABSENT_BELOW)
+        for of_threshold in _chances(forecast)
     ]
     rows = [number for number, shown in enumerate(likely) if shown] or [0]
     left_out = [
@@ -115,9 +119,16 @@ def _rows(
     return rows, left_out
 
 
+def _chances(forecast: Forecast) -> NDArray[np.float32]:
+    """The probabilities (threshold, lead_time, y, x)."""
+    chances = forecast["probability_of_exceedance"].transpose("threshold", "lead_time", "y", "x")
+    values: NDArray[np.float32] = chances.values
+    return values
+
+
 def _happened(
     observed: Frames | Radar | None, time: np.datetime64, *, threshold: float
 ) -> NDArray[np.bool_] | None:
     """Where the threshold was reached (y, x); None without a frame of that time."""
     frame = None if observed is None else frame_at(observed, time)
-    return None if frame is None else np.asarray(frame >= threshold * (1 - 1e-5))
+    return None if frame is None else event.reached(frame, threshold)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from nowcast.field import schema
+from nowcast.field import event, schema
 from nowcast.field.accumulation import accumulated_mm
 from nowcast.field.errors import GridMismatchError, SchemaError
 from nowcast.field.places import Around, at_cells, cells_of
 from nowcast.field.units import RATE
-from nowcast.products.chances import QUANTILES, TOLERANCE, Chances, chances_of
+from nowcast.products.chances import QUANTILES, Chances, chances_of
 from nowcast.products.outlook import DRY, RAIN, STATES, UNKNOWN, Outlook, outlook
 
 if TYPE_CHECKING:
@@ -82,11 +82,14 @@ def _frame(newest: schema.Radar, forecast: schema.Forecast) -> NDArray[np.float3
     """The rain rate (y, x) of the issue time."""
     issued, seen = forecast["forecast_reference_time"].values, schema.issue_time(newest)
     if seen != issued:
-        raise SchemaError(f"the newest frame is of {seen}, the forecast of {issued}")
+        raise SchemaError(
+            f"the newest frame is of {seen}, expected {issued}, when the forecast was issued"
+        )
     grid = schema.grid_of(forecast)
     if not schema.grid_of(newest).same_as(grid):
         raise GridMismatchError(
-            f"the newest frame lies on {schema.grid_of(newest)}, the forecast on {grid}"
+            f"the newest frame lies on {schema.grid_of(newest)}, expected {grid}, that of the "
+            "forecast: give the archive that it was made of"
         )
     rate: NDArray[np.float32] = newest["rainfall_rate"].values[-1]
     return rate
@@ -100,7 +103,7 @@ def _said(
     As in the scores: the rate reaches the threshold, or the probability its decision where the
     forecast fixes one (of the cell alone; around it the rate decides).
     """
-    wet = rate >= settings.rain_from_mm_h * (1 - TOLERANCE)
+    wet = event.reached(rate, settings.rain_from_mm_h)
     if chances is not None and chances.decisions is not None and settings.around == "cell":
         same = np.flatnonzero(np.isclose(chances.thresholds, settings.rain_from_mm_h, rtol=1e-5))
         if same.size:

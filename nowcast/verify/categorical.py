@@ -7,22 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nowcast.field.event import reached
 from nowcast.verify.sums import Sums, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-# Gauge steps: 0.5 mm/h that went through dB or a packed file comes back as 0.49999997.
-_TOLERANCE = 1e-5
-
-
-def event(rate_mm_h: ArrayLike, threshold_mm_h: float) -> NDArray[np.bool_]:
-    """Whether the rate reaches the threshold (>=, less 0.001 %); False where the rate is NaN.
-
-    pysteps asks > in its categorical scores and >= in FSS, reliability and ROC, so with quantised
-    radar data its scores are about different events. Here one rule holds for all.
-    """
-    return np.asarray(rate_mm_h) >= float(threshold_mm_h) * (1 - _TOLERANCE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +80,8 @@ def contingency(
 ) -> ContingencyTable:
     """The table of two fields of rain rates (mm h-1); what is NaN on either is not counted."""
     return contingency_of_events(
-        event(forecast, threshold_mm_h),
-        event(observed, threshold_mm_h),
+        reached(forecast, threshold_mm_h),
+        reached(observed, threshold_mm_h),
         counted=np.isfinite(forecast) & np.isfinite(observed),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nowcast.field.errors import SchemaError
-from nowcast.verify.categorical import event
+from nowcast.field.event import reached
 from nowcast.verify.sums import Sums, ratio
 
 if TYPE_CHECKING:
@@ -132,10 +132,10 @@ def rank_histogram(
     full = np.isfinite(rates).all(axis=0)
     truth, rates = truth[full], pick(rates, full)
     if wet_from_mm_h is not None:
-        wet = event(np.maximum(truth, rates.max(axis=0)), wet_from_mm_h)
+        wet = reached(np.maximum(truth, rates.max(axis=0)), wet_from_mm_h)
         truth, rates = truth[wet], pick(rates, wet)
-        truth = np.where(event(truth, wet_from_mm_h), truth, 0)
-        rates = np.where(event(rates, wet_from_mm_h), rates, 0)
+        truth = np.where(reached(truth, wet_from_mm_h), truth, 0)
+        rates = np.where(reached(rates, wet_from_mm_h), rates, 0)
     below, tied = how_many(rates < truth), how_many(rates == truth)
     share = 1.0 / (tied + 1)
     # A pixel adds its share from rank `below` up to rank `below + tied`: a step up, and a step down

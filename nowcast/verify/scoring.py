@@ -20,8 +20,9 @@ from nowcast.field.errors import (
     SchemaError,
     UsageError,
 )
+from nowcast.field.event import reached
 from nowcast.field.units import RATE
-from nowcast.verify.categorical import contingency_of_events, event
+from nowcast.verify.categorical import contingency_of_events
 from nowcast.verify.continuous import error_sums
 from nowcast.verify.ensemble import crps_sums, how_many, pick, rank_histogram
 from nowcast.verify.probability import (
@@ -216,7 +217,7 @@ class _Lead:
         tables, briers, bins = [], [], []
         for k, threshold in enumerate(thresholds_mm_h):
             said[k], chance = self._answer(threshold)
-            happened[k] = event(self.frame, threshold)
+            happened[k] = reached(self.frame, threshold)
             table = contingency_of_events(said[k], happened[k], counted=self.ok)
             tables.append(table)
             if chance is None:
@@ -242,7 +243,7 @@ class _Lead:
         self, threshold_mm_h: float
     ) -> tuple[NDArray[np.bool_], tuple[NDArray[np.floating], ArrayLike] | None]:
         """Yes or no (y, x), and where there is one the probability (pixel,) and its members."""
-        yes = event(self.rate, threshold_mm_h)
+        yes = reached(self.rate, threshold_mm_h)
         given = self._given_probability(threshold_mm_h)
         if given is not None:
             probability = given["probability_of_exceedance"].transpose("y", "x").values
@@ -252,7 +253,7 @@ class _Lead:
         if self.members is None:
             return yes, None
         count = how_many(np.isfinite(self.members))
-        return yes, (how_many(event(self.members, threshold_mm_h)) / count, count)
+        return yes, (how_many(reached(self.members, threshold_mm_h)) / count, count)
 
     def _given_probability(self, threshold_mm_h: float) -> xr.Dataset | None:
         """The fields at that threshold, where the forecast gives its probability."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from nowcast.field.errors import UsageError
-from nowcast.verify.categorical import event
+from nowcast.field.event import reached
 from nowcast.verify.sums import Sums, ratio
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fss_sums(
 ) -> FssSums:
     """FSS of two fields (y, x) of rain rates (mm h-1), as sums of shape (scale,); NaN is unseen."""
     counted = np.isfinite(forecast) & np.isfinite(observed)
-    said, happened = event(forecast, threshold_mm_h), event(observed, threshold_mm_h)
+    said, happened = reached(forecast, threshold_mm_h), reached(observed, threshold_mm_h)
     return fss_of_events(said, happened, counted, scales_cells=scales_cells)
 
 

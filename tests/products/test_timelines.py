@@ -212,7 +212,7 @@ def test_the_forecasts_own_probabilities_and_decisions_count() -> None:
 
 def test_a_frame_of_another_time_or_grid_is_refused() -> None:
     late = frame([[0, 1, 2], [3, 4, 5]], at=NOON - np.timedelta64(5, "m"))
-    with pytest.raises(SchemaError, match=r"newest frame is of .*11:55.*, the forecast of"):
+    with pytest.raises(SchemaError, match=r"newest frame is of .*11:55.*, expected .*12:00"):
         timelines(forecast_of(RATES), [place(0, 0)], newest=late)
     with pytest.raises(GridMismatchError, match="the newest frame lies on 2x3"):
         timelines(forecast("openmrg"), [place(0, 0)], newest=NEWEST)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nowcast.verify.categorical import contingency, event
+from nowcast.field.event import reached
+from nowcast.verify.categorical import contingency
 
 NAN = np.nan
 FIELD = arrays(np.float32, (4, 5), elements=st.sampled_from([NAN, 0.0, 0.5, 1.0, 2.5, 10.0]))
@@ -50,9 +51,9 @@ def test_undefined_is_nan_and_nothing_else_is(forecast, observed, csi, pod, far,
 
 
 def test_a_rate_at_the_threshold_is_an_event_also_after_packing():
-    assert event(np.float32([0.5, 0.49999997, 0.4999, NAN]), 0.5).tolist() == [1, 1, 0, 0]
-    assert event(np.float32([0.1]), 0.1).all()
-    assert event(np.float32([0.1]), np.float64(0.1)).all()
+    assert reached(np.float32([0.5, 0.49999997, 0.4999, NAN]), 0.5).tolist() == [1, 1, 0, 0]
+    assert reached(np.float32([0.1]), 0.1).all()
+    assert reached(np.float32([0.1]), np.float64(0.1)).all()
 
 
 def test_equal_to_pysteps_where_no_rate_equals_the_threshold(pysteps_verification):
