@@ -13,6 +13,12 @@ from mim_core.config import MIMConfig
 from mim_core.model import MIM
 
 _Value = TypeVar("_Value")
+# Where our gates lie in OpenSTL's, which has its ST-LSTM's in one convolution each.
+_OPENSTL_GATES = {
+    "input_gates": (0, 2, 1, 3, 5, 4, 6),
+    "hidden_gates": (0, 2, 1, 3),
+    "memory_gates": (0, 2, 1),
+}
 
 
 def from_original(weights: Mapping[str, np.ndarray], config: Mapping[str, object]) -> MIM:
@@ -149,25 +155,25 @@ def from_openstl(
     model = MIM(config)
     theirs = dict(_openstl_entries(state_dict))
     ours = _renamed(theirs, _openstl_names(len(config.num_hidden)), origin="OpenSTL")
-    hidden = config.num_hidden[0]
-    for part, order in (
-        ("input_gates", (0, 2, 1, 3, 5, 4, 6)),
-        ("hidden_gates", (0, 2, 1, 3)),
-        ("memory_gates", (0, 2, 1)),
-    ):
+    for part, order in _OPENSTL_GATES.items():
         name = f"first.{part}.convolution.weight"
-        gates = torch.split(ours[name], hidden)
-        if len(gates) != len(order):
-            raise ValueError(
-                f"weights of OpenSTL: {name} has {ours[name].shape[0]} channels, expected "
-                f"{len(order)} gates of num_hidden ({hidden})"
-            )
-        ours[name] = torch.cat([gates[index] for index in order])
+        ours[name] = _reordered(ours[name], order, hidden=config.num_hidden[0], name=name)
     for name, parameter in model.named_parameters():
         if name not in ours and name.endswith("bias"):
             ours[name] = torch.zeros_like(parameter)
     _load(model, ours, origin="OpenSTL")
     return model
+
+
+def _reordered(gates: Tensor, order: tuple[int, ...], *, hidden: int, name: str) -> Tensor:
+    """Gates (len(order) * hidden, ...) that lie in another order in one tensor."""
+    if gates.shape[0] != len(order) * hidden:
+        raise ValueError(
+            f"weights of OpenSTL: {name} has {gates.shape[0]} channels, expected "
+            f"{len(order)} gates of num_hidden ({hidden})"
+        )
+    parts = torch.split(gates, hidden)
+    return torch.cat([parts[index] for index in order])
 
 
 def _openstl_entries(state_dict: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

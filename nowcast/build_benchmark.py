@@ -155,7 +155,10 @@ def forecasters(task: Task, paths: Sequence[Path], *, device: str = "cpu") -> di
         # Of several files of weights each is called by its folder too.
         networks[kind if len(paths) == 1 else f"{kind}, {path.absolute().parent.name}"] = network
     if len(networks) < len(paths):
-        raise UsageError(f"weights of one name among {', '.join(map(str, paths))}")
+        raise UsageError(
+            f"two networks of one name among {', '.join(map(str, paths))}, expected weights in "
+            "folders of different names, which tell networks of a kind apart"
+        )
     return evaluation.forecasters(task, networks)
 
 

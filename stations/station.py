@@ -30,7 +30,7 @@ class Station:
 
     def __post_init__(self) -> None:
         if not self.id.strip():
-            raise StationsError("a station without id")
+            raise StationsError("a station without id, expected a name for it that no other has")
         if not (math.isfinite(self.lat) and -90 <= self.lat <= 90):
             raise StationsError(f"latitude {self.lat:g}, expected -90 to 90 degrees")
         if not (math.isfinite(self.lon) and -180 <= self.lon <= 360):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nowcast.ingest.archive import Archive
+    from nowcast.scorecard import Scorecard
 
 # What the summary on the screen shows: score, threshold in mm/h, window in cells.
 SUMMARY = (
@@ -83,13 +84,9 @@ def scored(
     if methods:
         files = {method: paths for method, paths in files.items() if method in methods}
     names = {name for paths in files.values() for name in paths}
+    settings = scorecard.ScoreSettings(with_sal=with_sal)
     with progress("scoring", len(names)) as advance:
-        card = scorecard.score(
-            files,
-            archive,
-            settings=scorecard.ScoreSettings(with_sal=with_sal),
-            progress=advance,
-        )
+        card = scorecard.score(files, archive, settings=settings, progress=advance)
     for name, why in card.unscored.items():
         say(f"not scored: {name}: {why}")
     written = [*card.write(folder), *_drawn(card.table(), folder)]
@@ -97,18 +94,23 @@ def scored(
         from nowcast.report.page import Page
 
         written.append(Page(card, files, archive).write(report))
+    _show(card, cycles=len(names) - len(card.unscored), written=written, as_json=as_json)
+
+
+def _show(card: Scorecard, *, cycles: int, written: Sequence[Path], as_json: bool) -> None:
+    """Scores of each method for a person or a program, and the files that hold all of them."""
     summary = _summary(card.table())
     if as_json:
         print_json(
             {
-                "cycles": len(names) - len(card.unscored),
+                "cycles": cycles,
                 "unscored": dict(card.unscored),
                 "mean_over_leads": summary.to_dict(orient="index"),
                 "written": [str(path) for path in written],
             }
         )
         return
-    say(f"mean over leads, {len(names) - len(card.unscored)} cycles")
+    say(f"mean over leads, {cycles} cycles")
     say(summary.round(4).to_string())
     for path in written:
         typer.echo(str(path))
