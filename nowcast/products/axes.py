@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
     from numpy.typing import NDArray
 
     from nowcast.field.grid import Grid
@@ -109,51 +110,57 @@ def draw_graticule(axes: GeoAxes, *, labels: bool) -> None:
 
 def draw_places(axes: GeoAxes, basemap: Basemap, *, at_most: int) -> list[Artist]:
     """Dots and names of the largest places that leave each other room; what was drawn."""
-    figure = axes.get_figure()
-    renderer = figure.canvas.get_renderer()
+    renderer = axes.get_figure().canvas.get_renderer()
     frame = axes.get_window_extent(renderer)
     taken: list[Any] = []
     drawn: list[Artist] = []
     for place, x, y in basemap.places:
-        if len(drawn) >= 2 * at_most:
+        if len(taken) >= at_most:
             break
         column, row = axes.transData.transform((x, y))
         if not (frame.x0 + 6 < column < frame.x1 - 6 and frame.y0 + 8 < row < frame.y1 - 8):
             continue
         if any(np.hypot(column - a, row - b) < 44 for a, b, _ in taken):
             continue
-        label = axes.annotate(
-            place.name,
-            (x, y),
-            xytext=(3.5, 0),
-            textcoords="offset points",
-            va="center_baseline",
-            fontsize=7.5,
-            color=look.INK,
-            zorder=ABOVE + 0.3,
-            annotation_clip=False,
-            path_effects=[withStroke(linewidth=2.2, foreground="#ffffffdd")],
-        )
-        extent = label.get_window_extent(renderer)
-        if extent.x1 > frame.x1 - 3:
+        label = _name(axes, place.name, (x, y))
+        if label.get_window_extent(renderer).x1 > frame.x1 - 3:
             label.set(ha="right", position=(-3.5, 0))
-            extent = label.get_window_extent(renderer)
+        extent = label.get_window_extent(renderer)
         if any(extent.padded(3).overlaps(other) for _, _, other in taken):
             label.remove()
             continue
-        (dot,) = axes.plot(
-            x,
-            y,
-            ".",
-            color=look.INK,
-            markersize=5.5,
-            zorder=ABOVE + 0.2,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-        )
         taken.append((column, row, extent))
-        drawn += [label, dot]
+        drawn += [label, _dot(axes, (x, y))]
     return drawn
+
+
+def _name(axes: GeoAxes, name: str, at: tuple[float, float]) -> Annotation:
+    label: Annotation = axes.annotate(
+        name,
+        at,
+        xytext=(3.5, 0),
+        textcoords="offset points",
+        va="center_baseline",
+        fontsize=7.5,
+        color=look.INK,
+        zorder=ABOVE + 0.3,
+        annotation_clip=False,
+        path_effects=[withStroke(linewidth=2.2, foreground="#ffffffdd")],
+    )
+    return label
+
+
+def _dot(axes: GeoAxes, at: tuple[float, float]) -> Artist:
+    drawn: list[Artist] = axes.plot(
+        *at,
+        ".",
+        color=look.INK,
+        markersize=5.5,
+        zorder=ABOVE + 0.2,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+    )
+    return drawn[0]
 
 
 def draw_arrows(
