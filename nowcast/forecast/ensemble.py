@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nowcast.field.event import reached
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 THRESHOLDS_MM_H = (0.1, 0.3, 0.5, 1.0, 3.0, 5.0, 10.0, 30.0)
-# A rate of 0.5 mm/h that went through dB comes back as 0.49999997: it still reaches 0.5.
-_SLACK = 1e-5
 
 
 def probability_of_exceedance(
@@ -21,13 +21,12 @@ def probability_of_exceedance(
 ) -> NDArray[np.float32]:
     """The part of the members (M, ...) whose rate reaches each threshold: (thresholds, ...).
 
-    Reaching is >= with a slack of 0.001 %. NaN where any member says nothing: the part of the rest
+    NaN where any member says nothing: the part of the rest
     would be of another ensemble.
     """
     silent = np.isnan(members_mm_h).any(axis=0)
     chances = np.empty((len(thresholds_mm_h), *members_mm_h.shape[1:]), np.float32)
     for chance, threshold in zip(chances, thresholds_mm_h, strict=True):
-        reached = members_mm_h >= np.float32(threshold * (1 - _SLACK))
-        chance[...] = reached.mean(axis=0, dtype=np.float32)
+        chance[...] = reached(members_mm_h, threshold).mean(axis=0, dtype=np.float32)
         chance[silent] = np.nan
     return chances
