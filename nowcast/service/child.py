@@ -3,7 +3,8 @@
 Processes come from multiprocessing's fork server, a bare interpreter that has imported what most of
 them need and holds no lock, thread or open file of the caller: a call costs some hundredths of a
 second. Each child leads a process group of its own, and the whole group is killed when the call
-ends, however it ends, and by the kernel when the caller dies.
+ends, however it ends, and by the kernel when the caller dies. What it answers is read as plain
+values: a child that a hostile file has taken over can say something wrong, but run nothing here.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import contextlib
 import fcntl
 import multiprocessing
 import os
-import pickle
 import resource
 import select
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nowcast.field.errors import (
     ChildDiedError,
@@ -30,9 +31,10 @@ from nowcast.field.errors import (
     ChildTimeoutError,
     NowcastError,
 )
+from nowcast.service import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
@@ -61,7 +63,7 @@ _PRELOADED = (
 _HEAVY = ("nowcast.forecast.", "nowcast.verify.")
 # For a child that has answered to end by itself, and for one that was killed to be gone.
 _FAREWELL_SECONDS, _BURIAL_SECONDS = 1.0, 5.0
-_READ_BYTES = 1 << 20
+_READ_BYTES, _MOST_BYTES = 1 << 20, 1 << 28
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,6 @@ class Limits:
     niceness: int = 0
 
 
-class _Answer(NamedTuple):
-    """What a child says: its result, the error it raised, or how it failed, in words."""
-
-    kind: Literal["result", "refused", "memory", "failed"]
-    value: Any
-
-
 def prepare(*modules: str, lean: bool = False) -> None:
     """Let the fork server import these modules too, so that no child needs to.
 
@@ -102,9 +97,11 @@ def prepare(*modules: str, lean: bool = False) -> None:
 def call(function: Callable[P, T], *arguments: Any, limits: Limits) -> T:
     """``function(*arguments)`` in a child process; its NowcastErrors are raised here as they are.
 
-    The function must be importable, and it, its arguments and its result picklable. Raises
-    ChildTimeoutError, ChildMemoryError, ChildDiedError (a signal, or an end without an answer), and
-    ChildError, which names it, for any other exception and for a result that cannot be sent.
+    The function must be importable, it and its arguments picklable, and its result plain: numbers,
+    texts, times, arrays, collections of them, and NamedTuples and frozen dataclasses that the
+    function's module knows by name. Raises ChildTimeoutError, ChildMemoryError, ChildDiedError (a
+    signal, or an end without an answer), and ChildError, which names it, for any other exception
+    and for a result that cannot be sent.
     """
     name = getattr(function, "__qualname__", type(function).__name__)
     receiving, sending = _context().Pipe(duplex=False)
@@ -116,14 +113,26 @@ def call(function: Callable[P, T], *arguments: Any, limits: Limits) -> T:
         try:
             with sending:
                 process.start()
-            said = _listen(receiving, process, limits.seconds)
+            said = _listen(receiving, process, limits.seconds, name=name)
         except (EOFError, ConnectionError) as error:
             raise ChildDiedError(f"{name}: its process did not start ({error!r})") from error
         finally:
             status = _end(process, patience=0.0 if said is None else _FAREWELL_SECONDS)
     if said is None:
         raise ChildTimeoutError(f"{name}: not done after {limits.seconds:g} s: killed")
-    return _result(said, name=name, status=status, limits=limits)  # type: ignore[no-any-return]
+    try:
+        answer = plain.read(bytes(said), _classes(function))
+    except plain.PlainError as error:
+        if status == 0 and said:
+            raise ChildError(f"{name}: its answer cannot be read: {error}") from error
+        raise _death(name, status) from None
+    return _result(answer, name=name, limits=limits)  # type: ignore[no-any-return]
+
+
+def _classes(function: Callable[..., object]) -> Mapping[str, Any]:
+    """What the module of a function knows by name."""
+    module = getattr(function, "__module__", type(function).__module__)
+    return vars(sys.modules[module])
 
 
 @cache
@@ -133,8 +142,13 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _listen(receiving: Connection, process: ForkServerProcess, seconds: float) -> bytes | None:
-    """All that the child says until it falls silent for good; None where it takes too long."""
+def _listen(
+    receiving: Connection, process: ForkServerProcess, seconds: float, *, name: str
+) -> bytearray | None:
+    """All that the child says until it falls silent for good; None where it takes too long.
+
+    Raises ChildError for one that says without end.
+    """
     deadline = time.monotonic() + seconds
     said = bytearray()
     while True:
@@ -143,10 +157,12 @@ def _listen(receiving: Connection, process: ForkServerProcess, seconds: float) -
         if receiving in ready:
             part = os.read(receiving.fileno(), _READ_BYTES)
             if not part:
-                return bytes(said)
+                return said
             said += part
+            if len(said) > _MOST_BYTES:
+                raise ChildError(f"{name}: its answer is longer than {_MOST_BYTES >> 20} MiB")
         elif ready:
-            return bytes(said)
+            return said
         else:
             return None
 
@@ -166,24 +182,19 @@ def _end(process: ForkServerProcess, *, patience: float) -> int | None:
     return status
 
 
-def _result(said: bytes, *, name: str, status: int | None, limits: Limits) -> Any:
-    """The result that a child sent, or its error."""
-    try:
-        answer: _Answer = pickle.loads(said)
-    except Exception as error:  # whatever a class does when it is made anew
-        if status == 0 and said:
-            raise ChildError(f"{name}: its answer cannot be read: {error!r}") from error
-        raise _death(name, status) from None
+def _result(answer: object, *, name: str, limits: Limits) -> Any:
+    """The result in a child's answer; its error is raised."""
     match answer:
-        case _Answer("result", value):
+        case ("result", value):
             return value
-        case _Answer("refused", NowcastError() as refusal):
+        case ("refused", NowcastError() as refusal):
             raise refusal
-        case _Answer("memory", words):
+        case ("memory", words):
             allowed = f"{(limits.memory_bytes or 0) / 2**20:,.0f} MiB"
             raise ChildMemoryError(f"{name}: wanted more memory than its {allowed} ({words})")
-        case _Answer(_, words):
+        case ("failed", words):
             raise ChildError(f"{name}: {words}")
+    raise ChildError(f"{name}: its answer is neither a result nor an error")
 
 
 def _death(name: str, status: int | None) -> ChildDiedError:
@@ -200,31 +211,33 @@ def _work(
     arguments: tuple[object, ...],
 ) -> None:
     """The child's life."""
-    os.setsid()
+    # No session of its own: Linux shares the processor out among sessions first, so that a low
+    # priority would say nothing there, and a forecast would get as little as its maps.
+    os.setpgid(0, 0)
     _die_with_caller()
     os.nice(limits.niceness)
     _limit(limits.memory_bytes)
     try:
-        answer = _Answer("result", function(*arguments))
+        said = memoryview(_packed("result", function(*arguments)))
     except NowcastError as error:
-        answer = _Answer("refused", error)
+        said = memoryview(_packed("refused", error))
     except MemoryError as error:
-        answer = _Answer("memory", str(error) or "MemoryError")
+        said = memoryview(_packed("memory", str(error) or "MemoryError"))
     except Exception as error:  # noqa: BLE001 - it is named to the caller
-        answer = _Answer("failed", _words(error))
-    said = memoryview(_packed(answer))
+        said = memoryview(_packed("failed", _words(error)))
     with sending:
         while said:
             said = said[os.write(sending.fileno(), said) :]
 
 
-def _packed(answer: _Answer) -> bytes:
+def _packed(kind: str, value: object) -> bytes:
+    """What a child says: its result, the error it raised, or how it failed, in words."""
     try:
-        return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+        return plain.write((kind, value))
     except MemoryError:
-        return pickle.dumps(_Answer("memory", "for its result"))
+        return plain.write(("memory", "for its result"))
     except Exception as error:  # noqa: BLE001 - it is named to the caller
-        return pickle.dumps(_Answer("failed", f"its result cannot be sent: {_words(error)}"))
+        return plain.write(("failed", f"its result cannot be sent: {_words(error)}"))
 
 
 def _words(error: Exception) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -92,11 +91,8 @@ def test_a_result_that_cannot_be_sent_is_named() -> None:
 
 
 def test_an_answer_that_was_cut_short_is_a_death() -> None:
-    from nowcast.service.child import _Answer, _result
-
-    said = pickle.dumps(_Answer("result", list(range(100))))
     with pytest.raises(ChildDiedError, match="SIGKILL"):
-        _result(said[:-20], name="f", status=-signal.SIGKILL, limits=LIMITS)
+        call(work.die_in_mid_word, limits=LIMITS)
 
 
 @pytest.mark.parametrize(("state", "count"), [("asleep", 2), ("locked", 1)])
@@ -116,8 +112,9 @@ def test_nothing_of_the_caller_is_open_in_a_child(tmp_path: Path) -> None:
         assert not [name for name in call(work.open_files, limits=LIMITS) if "held" in name]
 
 
-def test_a_child_leads_its_own_session_and_is_the_first_to_go() -> None:
-    assert call(work.limits_and_state, limits=LIMITS) == (0, 500, str(Path.cwd()))
+def test_a_child_leads_its_own_group_of_our_session_and_is_the_first_to_go() -> None:
+    expected = (0, os.getsid(0), 500, str(Path.cwd()))
+    assert call(work.limits_and_state, limits=LIMITS) == expected
 
 
 def test_calls_from_several_threads_do_not_mix() -> None:
