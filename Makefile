@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # The CPU build of torch that is developed and tested with; another one by TORCH="torch==...".
 TORCH ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo torch; else echo torch==2.13.0+cpu; fi)
 
-.PHONY: help demo test test-long lint types imports unit fuzz bench bench-viewer chaos soak clean
+.PHONY: help demo test test-long lint types imports unit fuzz bench bench-latency bench-viewer chaos soak clean
 
 help:
 	@echo "make demo       a simulated storm: archive, forecasts, maps, scores (no network once installed)"
@@ -56,6 +56,10 @@ fuzz: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.extrapolation
+
+# From a frame that is whole to its forecast, published, through a real service.
+bench-latency: $(VENV)/ready
+	$(BIN)/python -m benchmarks.latency --archive $(NOWCAST_SHARED_DATA)/radar/knmi/2010 $(FLAGS)
 
 # FORECASTS is a folder of forecasts; FLAGS may name their frames: --feed F --archive DIR
 bench-viewer: $(VENV)/ready
