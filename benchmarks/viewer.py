@@ -1,6 +1,6 @@
 """How quick the viewer is: in Chromium on the loopback, and for a hundred clients at once.
 
-python -m benchmarks.viewer FORECASTS [--feed FEED --archive FOLDER] [--seconds 30]
+python -m benchmarks.viewer FORECASTS [--feed FEED --archive FOLDER] [--part browser|crowd]
 """
 
 from __future__ import annotations
@@ -8,21 +8,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gzip
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.crowd import CLIENTS, Crowd, cycles
 from nowcast.web.page import assets
 from tests.web.browser import CHROMIUM, DESKTOP, FLAGS, shown
 
 _PORT = 8199
 _HERE = f"http://127.0.0.1:{_PORT}"
-_CLIENTS = 100
 _CLICKS, _SWITCHES = 30, 100
 # Milliseconds from a key to the next frame on the screen.
 _SWITCH = """async (count) => {
@@ -43,7 +45,12 @@ def main() -> None:
     parser.add_argument("forecasts", type=Path)
     parser.add_argument("--feed")
     parser.add_argument("--archive")
-    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--part", choices=("browser", "crowd"), help="left out: both")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of the clients alone")
+    parser.add_argument("--every", type=float, default=4.0, help="s between a client's pictures")
+    parser.add_argument("--cycles", type=int, default=2, help="alone, and beside the clients")
+    parser.add_argument("--method", default="mim")
+    parser.add_argument("--leads", type=int, default=24)
     asked = parser.parse_args()
     command = [sys.executable, "-m", "nowcast", "view", str(asked.forecasts), "--port", str(_PORT)]
     if asked.feed:
@@ -51,19 +58,22 @@ def main() -> None:
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:
             _wait()
-            _say("script and style, gzip, kB", [_size() / 1000])
-            _in_browser()
-            asyncio.run(_crowd(asked.seconds))
+            if asked.part != "crowd":
+                _say("script and style, gzip, kB", [_size() / 1000])
+                _in_browser()
+            if asked.part != "browser":
+                _in_a_crowd(server, asked)
         finally:
             server.terminate()
 
 
 def _wait() -> None:
     """Until the server answers and has made what it makes at the start."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         try:
-            forecast = httpx.get(f"{_HERE}/data/index.json").json()["forecasts"][0]["id"]
+            index = httpx.get(f"{_HERE}/data/index.json", timeout=60).json()
+            forecast = index["forecasts"][0]["id"]
             place = {"lon": 5.2, "lat": 52.1}
             httpx.get(f"{_HERE}/data/{forecast}/point.json", params=place, timeout=120)
         except httpx.TransportError:
@@ -115,29 +125,50 @@ def _clicks(page: Page) -> list[float]:
     return spent
 
 
-async def _crowd(seconds: float) -> None:
-    """A hundred clients that each ask for a picture a second."""
-    spent: list[float] = []
+def _in_a_crowd(server: subprocess.Popen[bytes], asked: argparse.Namespace) -> None:
+    """Clients alone, a cycle alone, then both at once; what each costs of the processors."""
+    _clients(server, asked, until=_for(asked.seconds))
+    if not asked.archive:
+        return
+    kind = {"method": asked.method, "leads": asked.leads}
+    with cycles(asked.feed, Path(asked.archive), **kind) as made:
+        alone, beside = [], []
+        for _ in range(asked.cycles):
+            made.begin()
+            alone.append(made.seconds())
+            made.begin()
+            _clients(server, asked, until=lambda: made.ended)
+            beside.append(made.seconds())
+    _say(f"a cycle alone, {asked.method}, {asked.leads} leads, s", alone)
+    _say("a cycle beside the clients, s", beside)
+    slower = 100 * (float(np.median(beside)) / float(np.median(alone)) - 1)
+    sys.stdout.write(f"a cycle is slower by {slower:.0f} %\n")
+
+
+def _clients(
+    server: subprocess.Popen[bytes], asked: argparse.Namespace, *, until: Callable[[], bool]
+) -> None:
+    crowd = Crowd("127.0.0.1", _PORT, asked.every)
+    before, own, started = _used(server.pid), time.process_time(), time.monotonic()
+    asyncio.run(crowd.look(until=until))
+    wall = time.monotonic() - started
+    served = (_used(server.pid) - before) / wall
+    loaded = (time.process_time() - own) / wall
+    _say(
+        f"{CLIENTS} clients, a picture every {asked.every:g} s each, {wall:.0f} s, ms", crowd.spent
+    )
+    sys.stdout.write(f"  of a processor: the viewer {served:.2f}, the clients {loaded:.2f}\n")
+
+
+def _used(process: int) -> float:
+    """Seconds of a processor that a process has used; Linux."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _for(seconds: float) -> Callable[[], bool]:
     until = time.monotonic() + seconds
-    limits = httpx.Limits(max_connections=_CLIENTS)
-    async with httpx.AsyncClient(base_url=_HERE, limits=limits, timeout=60) as client:
-        forecast = (await client.get("/data/index.json")).json()["forecasts"][0]["id"]
-        frames = (await client.get(f"/data/{forecast}/forecast.json")).json()["frames"]
-        shown_as = {"radar": "radar", "forecast": "rate"}
-        names = [f"/data/{forecast}/{shown_as[one['kind']]}/{one['time']}.png" for one in frames]
-
-        async def visitor(number: int) -> None:
-            index = number
-            while time.monotonic() < until:
-                start = time.monotonic()
-                answer = await client.get(names[index % len(names)])
-                spent.append(1000 * (time.monotonic() - start))
-                assert answer.status_code in {200, 404}, answer.status_code
-                index += 1
-                await asyncio.sleep(1.0)  # what is loaded is kept: a page asks rarely
-
-        await asyncio.gather(*(visitor(number) for number in range(_CLIENTS)))
-    _say(f"{_CLIENTS} clients, {len(spent)} answers, ms", spent)
+    return lambda: time.monotonic() > until
 
 
 def _say(what: str, values: list[float]) -> None:

@@ -6,11 +6,11 @@ https://docs.ogc.org/is/19-086r6/19-086r6.html: a collection is a forecast, ``la
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 from covjson_pydantic.coverage import Coverage
-from fastapi import APIRouter, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import Response
 
 from nowcast.field.errors import UsageError
@@ -56,9 +56,23 @@ COVERAGE: dict[int | str, dict[str, Any]] = {
 _MEDIA_TYPE = "application/prs.coverage+json"
 
 
+class _Asked(NamedTuple):
+    """What every query names: a forecast, which of its leads, and which parameters."""
+
+    opened: Opened
+    leads: list[int]
+    names: list[str]
+
+
 def router(gallery: Gallery) -> APIRouter:
     """The routes of EDR."""
     routes = APIRouter(prefix="/edr", tags=["EDR"])
+
+    def asked_for(collection: CollectionId, datetime: When = None, names: Names = None) -> _Asked:
+        opened = _open(gallery, collection)
+        return _Asked(opened, _leads(opened, datetime), _names(opened, names))
+
+    wanted = Depends(asked_for)
 
     @routes.get("/")
     def landing(request: Request) -> Response:
@@ -87,43 +101,24 @@ def router(gallery: Gallery) -> APIRouter:
         return json_answer(request, _about(request, collection, _open(gallery, collection)))
 
     @routes.get("/collections/{collection}/position", responses=COVERAGE)
-    def position(
-        request: Request,
-        collection: CollectionId,
-        coords: Coords,
-        datetime: When = None,
-        names: Names = None,
-    ) -> Response:
+    def position(request: Request, coords: Coords, asked: _Asked = wanted) -> Response:
         """The series of a place."""
-        opened, place = _open(gallery, collection), _geometry(coords, "Point")
-        leads, wanted = _leads(opened, datetime), _names(opened, names)
-        lon, lat = place.x, place.y
-        made = coverages.position(opened, lon=lon, lat=lat, leads=leads, names=wanted)
+        place = _geometry(coords, "Point")
+        made = coverages.position(
+            asked.opened, lon=place.x, lat=place.y, leads=asked.leads, names=asked.names
+        )
         return _covjson(request, made)
 
     @routes.get("/collections/{collection}/area", responses=COVERAGE)
-    def area(
-        request: Request,
-        collection: CollectionId,
-        coords: Coords,
-        datetime: When = None,
-        names: Names = None,
-    ) -> Response:
+    def area(request: Request, coords: Coords, asked: _Asked = wanted) -> Response:
         """The forecast within a polygon, on a lon/lat grid."""
-        opened, polygon = _open(gallery, collection), _geometry(coords, "Polygon")
-        return _covjson(request, _grid(opened, polygon.bounds, datetime, names, polygon))
+        polygon = _geometry(coords, "Polygon")
+        return _covjson(request, _grid(asked, polygon.bounds, within=polygon))
 
     @routes.get("/collections/{collection}/cube", responses=COVERAGE)
-    def cube(
-        request: Request,
-        collection: CollectionId,
-        bbox: Bbox,
-        datetime: When = None,
-        names: Names = None,
-    ) -> Response:
+    def cube(request: Request, bbox: Bbox, asked: _Asked = wanted) -> Response:
         """The forecast within a box, on a lon/lat grid."""
-        opened = _open(gallery, collection)
-        return _covjson(request, _grid(opened, _box(bbox), datetime, names, None))
+        return _covjson(request, _grid(asked, _box(bbox), within=None))
 
     return routes
 
@@ -137,16 +132,11 @@ def _open(gallery: Gallery, collection: str) -> Opened:
     return gallery.open(collection)
 
 
-def _grid(
-    opened: Opened,
-    box: coverages.Box,
-    datetime: str | None,
-    names: str | None,
-    within: Any,
-) -> Coverage:
-    leads, wanted = _leads(opened, datetime), _names(opened, names)
+def _grid(asked: _Asked, box: coverages.Box, *, within: Any) -> Coverage:
     try:
-        return coverages.grid(opened, box=box, leads=leads, names=wanted, within=within)
+        return coverages.grid(
+            asked.opened, box=box, leads=asked.leads, names=asked.names, within=within
+        )
     except UsageError as error:
         raise HTTPException(400, str(error)) from error
 

@@ -40,7 +40,7 @@ def router(gallery: Gallery, warmer: Warmer) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/", include_in_schema=False)
-    def front(request: Request) -> Response:
+    async def front(request: Request) -> Response:
         found = page.assets()["index.html"]
         return answer(request, found.body, found.kind)
 
@@ -109,7 +109,7 @@ def assets_router() -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/{name:path}", include_in_schema=False)
-    def asset(request: Request, name: str) -> Response:
+    async def asset(request: Request, name: str) -> Response:  # nothing that waits: no thread
         found = page.assets().get(name)
         if found is None:
             raise HTTPException(404, "there is no such page")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _HATCH_GROUND, _HATCH_STRIPE, _EDGE = (
 )
 _STRIPE_EVERY, _STRIPE_WIDTH = 9, 2
 _UNSEEN, _OUTSIDE = 0, 255
+_PACKING = 4  # of PNG: a seventh larger than 6, in half the time
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def png(values: NDArray[np.floating[Any]], *, shading: Shading, raster: Raster) 
     picture.putpalette([part for colour in colours for part in colour[:3]])
     alpha = bytes(colour[3] for colour in colours)
     written = io.BytesIO()
-    picture.save(written, "PNG", transparency=alpha, compress_level=6)
+    picture.save(written, "PNG", transparency=alpha, compress_level=_PACKING)
     return written.getvalue()
 
 
@@ -129,11 +131,16 @@ def _rgba(colour: str | None) -> tuple[int, int, int, int]:
 
 def _hatched(codes: NDArray[np.uint8], *, ground: int, stripe: int) -> NDArray[np.uint8]:
     """The codes with stripes where nothing was seen."""
-    height, width = codes.shape
-    rows, columns = np.arange(height)[:, np.newaxis], np.arange(width)
-    striped = (rows + columns) % _STRIPE_EVERY < _STRIPE_WIDTH
-    hatching = np.where(striped, stripe, ground)
-    return np.where(codes == _UNSEEN, hatching, codes).astype(np.uint8)
+    return np.where(codes == _UNSEEN, _hatching(codes.shape, ground, stripe), codes)
+
+
+@lru_cache(maxsize=16)
+def _hatching(shape: tuple[int, int], ground: int, stripe: int) -> NDArray[np.uint8]:
+    """Stripes all over a picture; kept, for they cost as much as all else that is painted."""
+    height, width = shape
+    striped = (np.arange(height + width) % _STRIPE_EVERY) < _STRIPE_WIDTH
+    diagonal = np.where(striped, stripe, ground).astype(np.uint8)
+    return np.lib.stride_tricks.sliding_window_view(diagonal, width)[:height].copy()
 
 
 def _edge(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:

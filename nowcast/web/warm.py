@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nowcast.field.errors import NowcastError
+from nowcast.products.description import stamp
 from nowcast.web.geography import geography_of
 from nowcast.web.mercator import picture_raster
 
 if TYPE_CHECKING:
     from nowcast.web.gallery import Gallery
-
-_NICE = 10  # a forecast that is being made goes before
+    from nowcast.web.opened import Opened
 
 
 @dataclass(eq=False)
@@ -45,11 +44,18 @@ class Warmer:
         return thread
 
     def _make(self, name: str) -> None:
-        with suppress(OSError):  # of this thread alone, where the system knows that
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        # Not at a lower priority: a thread that is put off holds up those that answer.
         with suppress(NowcastError):
             opened = self.gallery.open(name)
             picture_raster(opened.grid)
             geography_of(opened.grid)
-            self.gallery.layers(opened)
+            self._paint(opened)
             opened.series()
+
+    def _paint(self, opened: Opened) -> None:
+        """The pictures of the loop in the order in which a page asks for them: from now on."""
+        layers, issued = self.gallery.layers(opened), stamp(opened.issued)
+        seen = layers["radar"].times if "radar" in layers else ()
+        past = [("radar", time) for time in seen if time <= issued]
+        for layer, time in (*past[-1:], *(("rate", time) for time in opened.times), *past[:-1]):
+            self.gallery.picture(opened.listed.id, layer, time)

@@ -239,7 +239,7 @@ def _try(operation: Any, address: str) -> None:
     @settings(max_examples=12, suppress_health_check=list(HealthCheck))
     def keeps(case: schemathesis.Case) -> None:
         # A forecast that is not there has a right address all the same.
-        case.call_and_validate(address, excluded_checks=[positive_data_acceptance])
+        case.call_and_validate(address, excluded_checks=[positive_data_acceptance], timeout=60)
 
     keeps()
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
+from nowcast.cli import view as commands
 from nowcast.cli.app import app
 from nowcast.service.layout import MANIFEST, Layout
 from nowcast.service.manifest import FileSum, Manifest
@@ -56,9 +60,58 @@ def test_the_server_answers_until_it_is_ended(shelf: Path, tmp_path: Path) -> No
     assert "Traceback" not in said
 
 
+def examples(command: object) -> list[list[str]]:
+    """The words after ``nowcast`` of every example in a command's help."""
+    lines = re.findall(r"^ *nowcast (.+)$", command.__doc__ or "", re.MULTILINE)
+    return [shlex.split(line) for line in lines]
+
+
+@pytest.mark.slow
+def test_every_example_runs(shared_data: Path, tmp_path: Path) -> None:
+    """As in the help, on forecasts of the feeds that it names, and a service that has none yet."""
+    rain = shared_data / "radar"
+    given = {"runs/knmi": ("knmi", rain / "knmi"), "runs/g": ("openmrg", rain / "openmrg/20150827")}
+    for out, (feed, archive) in given.items():
+        words = ["run", "--feed", feed, "--archive", str(archive), "--out", str(tmp_path / out)]
+        words += ["--method", "persistence", "--leads", "2", "--no-maps"]
+        assert CliRunner().invoke(app, words).exit_code == 0
+    (tmp_path / "service.toml").write_text(
+        'schema_version = 1\n[service]\ndata = "data"\n[feed]\nname = "knmi"\nfolder = "incoming"\n'
+    )
+    gauges = rain / "openmrg/20150827/openMRG_city_gauges_20150827.nc"
+    for example in (*examples(commands.view), *examples(commands.export_site)):
+        filled = [
+            str(gauges) if word == "GAUGES" else word.replace("DATA", str(shared_data))
+            for word in example
+        ]
+        program = [sys.executable, "-m", "nowcast", *filled]
+        if example[0] == "export-site":
+            subprocess.run(program, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+            assert (tmp_path / "runs/site/index.html").is_file()
+            continue
+        port = int(example[example.index("--port") + 1]) if "--port" in example else 8000
+        with subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE) as running:
+            found = _answer(f"http://127.0.0.1:{port}/data/index.json")
+            running.terminate()
+        assert len(found["forecasts"]) == (0 if "--config" in example else 1)
+
+
+def _answer(address: str) -> dict[str, Any]:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        try:
+            return httpx.get(address, timeout=60).json()
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(f"no answer from {address}")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["{shelf}/forecasts", "--gauges", "nowhere.csv"], "nowhere.csv: there is no such file"),
+        (["{shelf}/forecasts", "--gauges", "{shelf}/frames"], "no file of gauges"),
+        (["{shelf}/forecasts", "--stamp", "middle"], "--stamp middle: expected one of end"),
         ([], "give a folder of forecasts, or --config FILE"),
         (["nowhere"], "nowhere: no such folder"),
         (["{shelf}/forecasts", "--feed", "cf"], "--feed and --archive go together"),
@@ -101,6 +154,12 @@ def test_what_a_service_has_published_is_shown_in_its_latest_version(
     library = library_of(tmp_path)
     assert isinstance(library, PublishedLibrary)
     assert [(one.id, one.rung) for one in library.listed()] == [("20260601T1200Z.v2", "mim")]
+    # A page that was opened on the first version goes on with it: it is not listed, but there.
+    before = library.find("20260601T1200Z")
+    assert before is not None
+    assert (before.id, before.rung) == ("20260601T1200Z", "persistence")
+    assert library.find("20260601T1205Z") is None
+    assert library.find("../published") is None
     assert feed_of(library) == "cf"
 
 

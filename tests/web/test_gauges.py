@@ -160,9 +160,7 @@ def _see_gauges(page: Page, site: Served) -> None:
     expect(lines.nth(0)).to_contain_text("0.0 mm/h in the 5 min to 12:05 UTC")
     panel.locator("summary").click()
     expect(panel.locator("table.gauges th")).to_have_text(["Until", "Mill", "Weir"])
-    expect(panel.locator("table.gauges tr")).to_have_count(
-        8
-    )  # from 11:45 to 12:30
+    expect(panel.locator("table.gauges tr")).to_have_count(8)  # from 11:45 to 12:30
 
 
 def test_the_panel_of_a_place_shows_them(page: Page, measured: Gallery) -> None:
