@@ -200,7 +200,14 @@ def main() -> None:
     length = settings.total_length
 
     peer, plain, frames = networks(seed=1)
-    ways: dict[str, nn.Module] = {"peer": peer, "ours, direct": plain, "ours": Fast(plain)}
+    with torch.no_grad():
+        prepared = accelerated(plain, grid=(SIDE // PATCH, SIDE // PATCH))
+    ways: dict[str, nn.Module] = {
+        "peer": peer,
+        "ours": Fast(plain),
+        "ours, prepared": prepared,  # weights transformed before
+        "ours, direct": plain,
+    }
     forwards = {name: forward(way, frames, total_length=length) for name, way in ways.items()}
     both = {name: backward(ways[name], frames, total_length=length) for name in ("peer", "ours")}
     gflop = work(peer, frames, total_length=length)

@@ -22,22 +22,32 @@ from torch.nn import functional
 from mim_core.cells import STLSTM, Gates, MIMBlock, PeepholeLSTM, Reduce
 from mim_core.model import MIM, NetworkState
 from mim_core.recurrent import Recurrent
-from mim_core.transform import KERNELS, Axis, Spectrum, Term, Transform, field_of_sum, product
+from mim_core.transform import Axis, Spectrum, Term, Transform, field_of_sum, product
+
+# Channels from which the transform pays, and pixels of a side up to which, as measured: with fewer
+# channels its own work, which grows with them once, outweighs the products, which grow twice.
+WORTHWHILE_CHANNELS = {3: 128, 5: 48}
+LONGEST_SIDE = 128
 
 
 def accelerated(network: MIM, *, grid: tuple[int, int]) -> MIM:
     """A network that computes what ``network`` does, faster, for patched frames of ``grid``.
 
-    It shares the weights of ``network`` as they are now. Where the transform domain has no
-    advantage (kernels other than 3, 5 and 7) it is ``network`` itself.
+    It shares the weights of ``network`` as they are now. Where the transform does not pay it is
+    ``network`` itself.
     """
-    if network.config.kernel_size not in KERNELS:
+    config = network.config
+    least = WORTHWHILE_CHANNELS.get(config.kernel_size)
+    if least is None or config.num_hidden[0] < least or max(grid) > LONGEST_SIDE:
         return network
     return TransformedMIM(network, grid=grid)
 
 
 class TransformedMIM(MIM):
-    """See ``accelerated``. The maps of its state have the pixel order of the transform."""
+    """See ``accelerated``. The maps of its state have the pixel order of the transform.
+
+    Raises ValueError for a kernel that has no transform here.
+    """
 
     def __init__(self, network: MIM, *, grid: tuple[int, int]) -> None:
         Recurrent.__init__(self, network.config)
@@ -93,47 +103,60 @@ class _Order:
 class _TransformedGates(nn.Module):
     """``Gates`` in the transform domain, which the maps leave when all that is added is added."""
 
-    def __init__(
-        self, gates: Gates, transform: Transform, *, seen: Tensor, is_shared: bool
-    ) -> None:
-        """``seen`` is 1 on the pixels of the field; ``is_shared`` maps are used in two sums."""
+    def __init__(self, gates: Gates, transform: Transform, *, is_shared: bool) -> None:
+        """``is_shared``: the maps are used in two sums, so their products are kept."""
         super().__init__()
-        self.gates, self.transform, self.seen, self.is_shared = gates, transform, seen, is_shared
-        self.weights = [
-            Spectrum.of_weight(weight, transform)
-            for weight in gates.convolution.weight.chunk(gates.count)
-        ]
+        self.gates, self.transform, self.is_shared = gates, transform, is_shared
+        weight = gates.convolution.weight
+        parts = (weight,) if is_shared else weight.chunk(gates.count)
+        self.weights = [Spectrum.of_weight(part, transform) for part in parts]
 
-    def forward(self, x: Tensor | None) -> tuple[_Sum | Tensor, ...]:
-        if x is None and self.gates.norm is not None:
-            return tuple(self.gates(None))
+    def forward(self, x: Tensor | None) -> tuple[_Sum, ...]:
         biases = self.gates.bias.chunk(self.gates.count)
         if x is None:  # the convolution of zeros is its bias
             return tuple(_Sum(self.transform, bias) for bias in biases)
         samples = Spectrum.of_field(_as_field(x), self.transform)
-        sums = tuple(
-            self._sum(Term(samples, weights), bias)
-            for weights, bias in zip(self.weights, biases, strict=True)
-        )
-        return sums if self.gates.norm is None else self._normalised(sums, self.gates.norm)
-
-    def _sum(self, term: Term, bias: Tensor) -> _Sum:
+        terms = [Term(samples, weights) for weights in self.weights]
         if self.is_shared:
-            return _Sum(self.transform, bias, shared=(product(term),))
-        return _Sum(self.transform, bias, terms=(term,))
+            products = product(terms[0]).chunk(len(biases), dim=-1)
+            return tuple(
+                _Sum(self.transform, bias, shared=(part,))
+                for bias, part in zip(biases, products, strict=True)
+            )
+        return tuple(
+            _Sum(self.transform, bias, terms=(term,))
+            for bias, term in zip(biases, terms, strict=True)
+        )
 
-    def _normalised(self, sums: tuple[_Sum, ...], norm: nn.GroupNorm) -> tuple[Tensor, ...]:
-        maps = torch.stack([_as_field(summed.computed()) for summed in sums])
-        # (gate, row, column, B, C), of which each sequence has one mean and one variance.
-        over = (0, 1, 2, 4)
-        count = self.seen.sum() * len(sums) * maps.shape[-1]
-        mean = (maps * self.seen).sum(over, keepdim=True) / count
-        off = (maps - mean) * self.seen
-        variance = off.square().sum(over, keepdim=True) / count
-        shape = (len(sums), 1, 1, 1, -1)
-        weight, bias = norm.weight.view(shape), norm.bias.view(shape)
-        normalised = torch.addcmul(bias, off * torch.rsqrt(variance + norm.eps), weight)
-        return tuple(_as_field(gate) for gate in normalised)
+
+class _NormalisedGates(nn.Module):
+    """``Gates`` with a norm, which wants every convolution by itself."""
+
+    def __init__(self, gates: Gates, norm: nn.GroupNorm, *, transform: Transform) -> None:
+        super().__init__()
+        self.gates, self.norm, self.transform = gates, norm, transform
+        self.weights = Spectrum.of_weight(gates.convolution.weight, transform)
+
+    def forward(self, x: Tensor | None) -> tuple[Tensor, ...]:
+        if x is None:
+            of_zeros: tuple[Tensor, ...] = self.gates(None)
+            return of_zeros
+        term = Term(Spectrum.of_field(_as_field(x), self.transform), self.weights)
+        maps = field_of_sum([term], self.gates.bias, self.transform)
+        variance, mean = self._moments(maps)
+        scale = torch.rsqrt(variance + self.norm.eps) * self.norm.weight
+        normalised = torch.addcmul(self.norm.bias - mean * scale, maps, scale)
+        return tuple(_as_field(gate) for gate in normalised.chunk(self.gates.count, dim=-1))
+
+    def _moments(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Variance and mean over the pixels of the field, (1, 1, B, 1)."""
+        over, seen = (0, 1, 3), self.transform.seen
+        if seen is None:
+            return torch.var_mean(maps, over, correction=0, keepdim=True)
+        count = seen.sum() * maps.shape[-1]
+        mean = (maps * seen).sum(over, keepdim=True) / count
+        squares = ((maps - mean) * seen).square().sum(over, keepdim=True)
+        return squares / count, mean
 
 
 @dataclass(frozen=True)
@@ -175,6 +198,56 @@ class _Sum:
         return function(*computed, **(kwargs or {}))
 
 
+class _JointGates(nn.Module):
+    """``Gates`` of which all are added to those of another input, gate by gate: one product."""
+
+    def __init__(self, gates: Gates, transform: Transform) -> None:
+        super().__init__()
+        self.gates, self.transform = gates, transform
+        self.weights = Spectrum.of_weight(gates.convolution.weight, transform)
+
+    def forward(self, x: Tensor | None) -> tuple[_Joint, ...]:
+        terms: tuple[Term, ...] = ()
+        if x is not None:  # the convolution of zeros is its bias
+            terms = (Term(Spectrum.of_field(_as_field(x), self.transform), self.weights),)
+        together = _Together(self.transform, self.gates.bias, terms, self.gates.count)
+        return tuple(_Joint(together, gate) for gate in range(self.gates.count))
+
+
+@dataclass
+class _Together:
+    """All gates of one input, and what they are with those of another input when computed."""
+
+    transform: Transform
+    bias: Tensor
+    terms: tuple[Term, ...]
+    count: int
+    maps: tuple[Tensor, ...] = ()
+
+    def add(self, other: _Together) -> tuple[Tensor, ...]:
+        """A map (B, C, row, column) a gate, or (1, C, 1, 1) where nothing depends on the pixel."""
+        if not self.maps:
+            terms, bias = self.terms + other.terms, self.bias + other.bias
+            if terms:
+                gates = field_of_sum(terms, bias, self.transform).chunk(self.count, dim=-1)
+            else:
+                gates = bias.view(1, 1, 1, -1).chunk(self.count, dim=-1)
+            self.maps = tuple(_as_field(gate) for gate in gates)
+        return self.maps
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """One gate of several that are computed at once, when the first of them is added."""
+
+    together: _Together
+    gate: int
+
+    def __add__(self, other: object) -> Tensor:
+        assert isinstance(other, _Joint)  # PeepholeLSTM adds nothing else
+        return self.together.add(other.together)[self.gate]
+
+
 class _PointwiseReduce(nn.Module):
     """``Reduce`` as matrix products."""
 
@@ -195,10 +268,7 @@ def _exchange(module: nn.Module, transform: Transform, order: _Order) -> None:
     """Put the transform into the cells within ``module``, in place."""
     for name, part in module.named_children():
         if isinstance(part, Gates):
-            is_shared = isinstance(module, STLSTM | MIMBlock) and name == "input_gates"
-            seen = _as_field(order.enter(torch.ones(1, 1, *order.grid).to(part.bias)))
-            gates = _TransformedGates(part, transform, seen=seen, is_shared=is_shared)
-            setattr(module, name, gates)
+            setattr(module, name, _exchanged(part, transform, of=module, name=name))
         elif isinstance(part, Reduce):
             setattr(module, name, _PointwiseReduce(part))
         else:
@@ -209,6 +279,16 @@ def _exchange(module: nn.Module, transform: Transform, order: _Order) -> None:
             if peepholes.shape[-2:] == order.grid:
                 delattr(module, name)  # a parameter, which must not be set to what is none
                 setattr(module, name, order.enter(peepholes[None])[0])
+
+
+def _exchanged(gates: Gates, transform: Transform, *, of: nn.Module, name: str) -> nn.Module:
+    """What takes the place of ``gates``, the attribute ``name`` ``of`` a cell."""
+    if gates.norm is not None:
+        return _NormalisedGates(gates, gates.norm, transform=transform)
+    if isinstance(of, PeepholeLSTM):
+        return _JointGates(gates, transform)
+    is_shared = isinstance(of, STLSTM | MIMBlock) and name == "input_gates"
+    return _TransformedGates(gates, transform, is_shared=is_shared)
 
 
 def _as_field(x: Tensor) -> Tensor:

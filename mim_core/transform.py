@@ -4,8 +4,7 @@
 channels: 4 a pixel for 5x5 in tiles of 4, where the direct sum needs 25. The rest are small matrix
 products, which read and write in the layout that the next of them wants, so nothing is rearranged:
 
-- A field is [row, column, batch, channel], its rows and columns in the order of ``Axis.order``:
-  by place within the tile, then by tile.
+- A field is [row, column, batch, channel], its rows and columns in the order of ``Axis``.
 - A spectrum is [frequency, tile and batch, channel]: all products of one frequency are one matrix
   product with that frequency's weights.
 
@@ -29,7 +28,6 @@ _HALF = Fraction(1, 2)
 _TILES: dict[int, tuple[int, tuple[Fraction | int, ...]]] = {
     3: (4, (0, 1, -1, _HALF, -2)),
     5: (4, (0, 1, -1, 2, -2, _HALF, -_HALF)),
-    7: (2, (0, 1, -1, 2, -2, _HALF, -_HALF)),
 }
 KERNELS = tuple(_TILES)
 # The frequency whose spectrum is the sum over a tile: where a constant is added.
@@ -40,10 +38,12 @@ _POINT_ONE = 1
 class Axis:
     """One axis of a field: its matrices to the spectrum and back.
 
+    Samples are in an order of their own: by place within the tile, then by tile.
+
     Attributes:
         tile: outputs of a tile.
         tiles: of the axis, the last of which may reach over its end.
-        into: (points * tiles, length), from samples in ``order`` to the spectrum of each tile.
+        into: (points * tiles, length), from samples to the spectrum of each tile.
         back: (tile, points), from the spectrum of a tile to its samples.
 
     """
@@ -91,15 +91,22 @@ class Transform:
     rows: Axis
     columns: Axis
     of_kernel: Tensor
+    seen: Tensor | None  # 1 on the pixels of the field, [row, column, 1, 1]; None for all
 
     @staticmethod
     def of(grid: tuple[int, int], *, kernel: int, like: Tensor) -> Transform:
         """For fields of ``grid`` (H, W) and kernels of ``kernel`` pixels, one of ``KERNELS``."""
+        if kernel not in KERNELS:
+            raise ValueError(f"kernel: found {kernel}, expected one of {KERNELS}")
         rows, columns = (Axis.of(length, kernel=kernel, like=like) for length in grid)
         one = _matrices(kernel)[0]
         # Frequencies are in the order column, row; the weights in the order row, column.
         both = torch.einsum("ap,bq->abqp", one, one).reshape(one.shape[0] ** 2, kernel**2)
-        return Transform(rows, columns, both.to(like))
+        lengths = (rows.length, columns.length)
+        seen = None if lengths == grid else torch.outer(*map(_within, (rows, columns), grid))
+        return Transform(
+            rows, columns, both.to(like), None if seen is None else seen[..., None, None].to(like)
+        )
 
     def spectrum(self, x: Tensor) -> Tensor:
         """[row, column, batch, C] -> [frequency, tile and batch, C]."""
@@ -287,7 +294,11 @@ class _SumToField(torch.autograd.Function):
         ctx.save_for_backward(*values[shared:])
         total: Tensor | None = None
         for product in values[:shared]:
-            total = product.clone() if total is None else total.add_(product)
+            total = (
+                product.clone(memory_format=torch.contiguous_format)
+                if total is None
+                else total.add_(product)
+            )
         for samples, weights in _pairs(values[shared:]):
             if total is None:
                 total = torch.bmm(samples, weights)
@@ -320,6 +331,12 @@ def _add_gradients(
 
 def _pairs(values: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     return zip(values[::2], values[1::2], strict=True)
+
+
+def _within(axis: Axis, length: int) -> Tensor:
+    """1 for the first ``length`` samples in the order of the axis, 0 for others."""
+    samples = torch.arange(axis.length).view(axis.tiles, axis.tile).T.flatten()
+    return (samples < length).double()
 
 
 def _outwards(x: Tensor, rows: Tensor, columns: Tensor, *, points: int) -> Tensor:
