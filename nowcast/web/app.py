@@ -46,7 +46,6 @@ def application(gallery: Gallery, *, door: Door | None = None) -> ASGIApp:
     app.add_exception_handler(NowcastError, _problem)
     app.add_exception_handler(Exception, _fault)
     warmer = Warmer(gallery)
-    warmer.look()
     for routes in (
         look.router(gallery, warmer),
         programs.router(gallery, Files()),
@@ -54,6 +53,8 @@ def application(gallery: Gallery, *, door: Door | None = None) -> ASGIApp:
         look.assets_router(),  # last: it takes every address that is left
     ):
         app.include_router(routes)
+    app.openapi()  # builds every route now: later it would be while other threads are at work
+    warmer.look()
     return Guard(app, hosts=door.hosts, token=door.token)
 
 
