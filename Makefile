@@ -56,6 +56,7 @@ fuzz: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.extrapolation
+	$(BIN)/python -m benchmarks.mim_speed
 
 # From a frame that is whole to its forecast, published, through a real service.
 bench-latency: $(VENV)/ready
