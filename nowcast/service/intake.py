@@ -11,6 +11,7 @@ from nowcast.service import crash
 from nowcast.service.accepted import inputs
 from nowcast.service.clock import in_seconds, iso
 from nowcast.service.hooks import Event
+from nowcast.service.look import is_whole
 from nowcast.service.spool import Copy
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ class Intake:
             seen = self.call(
                 self.look, copy.path, candidate.valid_time, previous, limits=self.limits
             )
+            if not is_whole(seen):
+                raise ChildError(f"{copy.path}: what its reader said is not what was asked for")
         except NowcastError as error:
             nothing = copy or Copy(candidate.path, "", candidate.state.bytes)
             return Looked(candidate, nothing, None, error)

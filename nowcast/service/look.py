@@ -27,6 +27,17 @@ class Seen(NamedTuple):
     series: str
 
 
+def is_whole(seen: object) -> bool:
+    """Whether a child's answer has the form of ``Seen``: a file may have taken the child over."""
+    return (
+        isinstance(seen, Seen)
+        and isinstance(seen.series, str)
+        and isinstance(seen.times, tuple)
+        and bool(seen.times)
+        and all(isinstance(time, np.datetime64) and not np.isnat(time) for time in seen.times)
+    )
+
+
 @dataclass(frozen=True)
 class Look:
     """How files are looked into.

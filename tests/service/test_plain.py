@@ -11,13 +11,15 @@ from typing import NamedTuple
 import child_work as work
 import numpy as np
 import pytest
+from feed_samples import played, write_frames
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from nowcast.field.errors import ChildError, ChildMemoryError, FormatError, UnavailableError
-from nowcast.service import plain
+from nowcast.service import look, plain, published
 from nowcast.service.child import Limits, call
+from nowcast.service.replay import as_fast_as_can_be
 
 
 class Seen(NamedTuple):
@@ -156,3 +158,22 @@ def test_an_answer_of_another_form_is_an_error():
         call(work.say, _said(["tuple", ["memory", "x"]]), limits=LIMITS)
     with pytest.raises(FormatError, match="broken"):
         call(work.say, plain.write(("refused", FormatError("broken"))), limits=LIMITS)
+
+
+@pytest.mark.parametrize("said", [None, look.Seen(("yesterday",), "x"), look.Seen((), "x")])
+def test_a_reader_that_says_something_else_is_its_file_s_fault(tmp_path, said):
+    frames = write_frames(tmp_path / "archive", count=2, size=16)
+    world = played(tmp_path, frames, feed={"patience_seconds": 1.0})
+    with world.service() as service:
+        honest = service.intake.look
+
+        def taken_over(path, *given):
+            return said if path.name == frames[0][1].name else honest(path, *given)
+
+        service.intake.look = taken_over
+        hour = np.timedelta64(1, "h")
+        as_fast_as_can_be(service, world.clock, world.feeder, until=frames[0][0] + hour)
+    (refused,) = world.kinds("frame rejected")
+    assert refused.facts["file"] == frames[0][1].name
+    assert "not what was asked for" in refused.facts["reason"]
+    assert [cycle.issue_time for cycle in published.cycles(world.layout)] == [frames[1][0]]
