@@ -45,6 +45,8 @@ class Crowd:
         frames = json.loads(await ask(f"/data/{forecast}/forecast.json"))["frames"]
         shown = {"radar": "radar", "forecast": "rate"}
         names = [f"/data/{forecast}/{shown[one['kind']]}/{one['time']}.png" for one in frames]
+        for name in names:  # the first visitor has them painted, or waits for what is being painted
+            await ask(name)
         self.spent.clear()
         await asyncio.gather(*(self._visit(number, names, until) for number in range(CLIENTS)))
 
