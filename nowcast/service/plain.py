@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ class _Reader:
         kind, *rest = tree
         if kind in _COLLECTIONS:
             return _COLLECTIONS[kind](self.value(one) for one in rest[0])
-        readers = {
+        readers: dict[str, Callable[..., Any]] = {
             "bytes": self._part,
             "array": self._array,
             "scalar": lambda *told: self._array(*told)[()],
