@@ -103,8 +103,12 @@ def balanced(bias: NDArray[np.float64], *, before: RainHead) -> tuple[float, ...
 
 
 def _even(tally: Tally) -> Tally:
-    """The same sums with a weight of one, so that every event counts alike."""
-    return tally.named("mim") * (1.0 / max(float(tally.coverage.counted.sum()), 1.0))
+    """The same sums with a weight of one, so that every event counts alike.
+
+    Leads are told by their number: what is fixed is for the network's steps, at any cadence.
+    """
+    even = tally.named("mim") * (1.0 / max(float(tally.coverage.counted.sum()), 1.0))
+    return replace(even, lead_minutes=tuple(map(float, range(1, len(tally.lead_minutes) + 1))))
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:

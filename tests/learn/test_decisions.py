@@ -82,6 +82,31 @@ def test_amounts_come_true_on_what_they_were_fixed_on(tmp_path: Path) -> None:
         )
 
 
+def test_events_of_two_cadences_decide_together(tmp_path: Path) -> None:
+    """A lead is a step of the network: the third of 5 minutes and the third of 10 are one."""
+    weights = tmp_path / "weights.safetensors"
+    checkpoint.save(
+        weights, MIM(HEAD.config(hidden=4, layers=2)), metadata={"head": HEAD.to_dict()}
+    )
+    start, storm = np.datetime64("2026-06-01", "ns"), Storm(grid=low_countries(48))
+    radar = storm.radar(start=start, frames=20)
+    episodes = [
+        episode
+        for every in (1, 2)
+        for episode in episodes_of(
+            schema.Frames(radar.isel(time=slice(None, None, every))),
+            name=f"every {every}",
+            cadence=np.timedelta64(5 * every, "m"),
+            history=HEAD.history,
+            leads=3,
+        )
+    ]
+    head = decide(weights, episodes, every=20)
+    assert np.shape(head.decisions) == (3, 3)
+    _, metadata = checkpoint.load(weights)
+    assert metadata["decided_on"] == {"events": ["every 1", "every 2"], "forecasts": 2}
+
+
 def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None:
     torch.manual_seed(0)
     weights = tmp_path / "weights.safetensors"
