@@ -13,8 +13,6 @@ MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 CALLS = {"eval", "exec", "compile", "__import__", "extractall", "unsafe_load", "full_load"}
 # Where it is allowed, and why.
 ALLOWED = {
-    # What comes through the pipe was written by our own child, in an answer of ours.
-    ("nowcast/service/child.py", "pickle"),
     # For the name of the error that torch.load(weights_only=True) raises.
     ("mim_core/convert.py", "pickle"),
 }

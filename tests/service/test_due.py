@@ -50,7 +50,11 @@ def test_a_live_cycle_goes_before_the_gaps_that_are_still_to_fill(tmp_path):
         world.clock.advance(300.0)  # the eighth comes while gaps are being filled
         tick_until(world, service, lambda: len(begun(world)) == 8)
         tick_until(world, service, lambda: not service.desk.is_busy)
-    assert begun(world) == [names[6], names[7], *names[5::-1]]
+    order = begun(world)
+    # One gap may have been begun before the eighth was seen; what runs is not interrupted.
+    assert order.index(names[7]) <= 2
+    order.remove(names[7])
+    assert order == [names[6], *names[5::-1]]
     assert len(published.cycles(world.layout)) == 8
 
 
