@@ -41,9 +41,9 @@ DRIZZLE_MM_H = 0.05
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
 # What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
-# channels. At once: without probabilities. In tiles: with those of two leads (23 GB, and 12.5 while
-# the network stepped). A process that asks for more than there is gets killed without a word: refused
-# before.
+# channels. At once: without probabilities. In tiles: with those of two leads (23 GB in all, 12.5 of
+# it while the network stepped). A process that asks for more than there is gets killed without a
+# word: refused before.
 BYTES_AT_ONCE = 26
 BYTES_IN_TILES = 29
 SHARE_OF_MEMORY = 0.7
