@@ -113,19 +113,15 @@ def tuned_plan(begun: Plan, *, weights: str) -> Plan:
 
 def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> list[Episode]:
     """The sequences of all sources that are long enough; raises SourceError."""
-    from nowcast.field.schema import Frames
     from nowcast.learn.episodes import episodes_of, unseen_within
 
     found: list[Episode] = []
     for source in sources:
         from_archive = build.archive(source.feed, data / source.archive, series=source.series)
         times = from_archive.times
-        frames = unseen_within(
-            from_archive.frames_between(times[0], times[-1]), boxes=source.leave_out
-        )
+        frames = from_archive.frames_between(times[0], times[-1], every=source.every)
         found += episodes_of(
-            # A copy: a view would keep the frames that are left out in memory.
-            Frames(frames.isel(time=slice(None, None, source.every)).copy(deep=True)),
+            unseen_within(frames, boxes=source.leave_out),
             name=f"{source.feed} {times[0].astype('datetime64[h]')}",
             cadence=from_archive.cadence * source.every,
             history=plan.head.history,

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from config.load import ConfigError
 from config.service import ServiceSettings, read_settings
 from nowcast import build
 from nowcast.build_operators import watched
@@ -54,10 +53,8 @@ _SLOW_SECONDS = 300.0
 
 def settings(path: Path) -> ServiceSettings:
     """The settings in a file; raises UsageError with a line for every wrong key."""
-    try:
+    with build.as_usage():
         return read_settings(path)
-    except ConfigError as error:
-        raise UsageError(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ class Mim:
             chances[:, lead] = layers[1 : 1 + count]
             if self.effects:
                 effects[lead] = self._loaded.head.amount(lead) * layers[-1]
-        members = self._drawn(chances, past=past, ways=ways) if self.members else None
+        members = self._drawn(chances, sampling, past=past, ways=ways) if self.members else None
         return (
             rate.numpy(),
             chances.numpy() if says_chances else None,
@@ -202,9 +202,10 @@ class Mim:
             beside=Beside(chances=chances, effects=self.effects),
         )
 
-    def _drawn(self, chances: Tensor, *, past: schema.Radar, ways: Tensor) -> Tensor:
+    def _drawn(
+        self, chances: Tensor, sampling: Sampling, *, past: schema.Radar, ways: Tensor
+    ) -> Tensor:
         """The members (member, lead, y, x), with the texture of the newest frame."""
-        sampling = Sampling.of(past)
         newest = torch.from_numpy(decibel(past["rainfall_rate"].values[-1]))
         noise = NoiseSource.like(
             newest,

@@ -148,12 +148,15 @@ class Archive:
                 stack[position] = self._rate(index, like=there[0])
         return schema.frames_dataset(stack, times=wanted, grid=grid)["rainfall_rate"]
 
-    def frames_between(self, start: np.datetime64, stop: np.datetime64) -> Frames:
-        """All frames from ``start`` to ``stop``, both included, as they are: gaps stay gaps.
+    def frames_between(
+        self, start: np.datetime64, stop: np.datetime64, *, every: int = 1
+    ) -> Frames:
+        """The frames from ``start`` to ``stop``, both included, as they are: gaps stay gaps.
 
-        Raises MissingFramesError where there is none, GridMismatchError, and FormatError.
+        All of them, or one of ``every`` so many; the others are not read. Raises
+        MissingFramesError where there is none, GridMismatchError, and FormatError.
         """
-        inside = np.flatnonzero((self.times >= start) & (self.times <= stop)).tolist()
+        inside = np.flatnonzero((self.times >= start) & (self.times <= stop))[::every].tolist()
         if not inside:
             raise MissingFramesError(
                 f"{self.folder}: no frame of feed {self.profile.name} from {utc(start)} to "

@@ -10,6 +10,7 @@ from torch import nn
 
 from mim_core.losses import masked_mean
 from mim_core.patches import from_patches, to_patches
+from nowcast.forecast.head import SEEN_CHANNEL
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +82,7 @@ class AbsoluteErrors:
         rate = self.head.scaling.rate_mm_h
         truth = rate(frames[:, history:, 0])
         seen = (batch["mask"][:, history:, 0] >= SEEN) & (
-            frames[:, history - 1 : history, 1] >= SEEN
+            frames[:, history - 1 : history, SEEN_CHANNEL] >= SEEN
         )
         said = rate(self.head.scaled_rate(outputs))
         kept = rate(frames[:, history - 1 : history, 0]).expand_as(truth)

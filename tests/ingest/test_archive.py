@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.typing import NDArray
 
 from config.feed import FEEDS, FeedProfile
@@ -242,6 +243,8 @@ def test_truth_is_nan_where_nothing_was_observed(radar: Radar) -> None:
 def test_frames_between_two_times(radar: Radar) -> None:
     radar.write(0, 1, 3, 7)
     frames = radar.archive.frames_between(START + STEP, START + 7 * STEP)
+    thinned = radar.archive.frames_between(START + STEP, START + 7 * STEP, every=2)
+    xr.testing.assert_equal(thinned["rainfall_rate"], frames["rainfall_rate"][::2])
     assert frames["time"].values.tolist() == [(START + s * STEP).item() for s in (1, 3, 7)]
     assert frames.attrs["feed"] == "little"
     with pytest.raises(MissingFramesError, match=r"there are 4 from 2020-05-01T00:00Z to"):
