@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -159,20 +160,12 @@ class Spectrum:
     @staticmethod
     def of_field(x: Tensor, transform: Transform) -> Spectrum:
         """Of samples [row, column, batch, C] in the order of ``Axis``."""
-        gradient = _Sum()
-        value: Tensor = _FieldToSpectrum.apply(  # type: ignore[no-untyped-call]
-            x, transform, gradient
-        )
-        return Spectrum(value, gradient)
+        return _spectrum(_FieldToSpectrum, x, transform)
 
     @staticmethod
     def of_weight(weight: Tensor, transform: Transform) -> Spectrum:
         """Of the weights of a convolution (C_out, C_in, k, k)."""
-        gradient = _Sum()
-        value: Tensor = _WeightToSpectrum.apply(  # type: ignore[no-untyped-call]
-            weight, transform, gradient
-        )
-        return Spectrum(value, gradient)
+        return _spectrum(_WeightToSpectrum, weight, transform)
 
 
 class Term(NamedTuple):
@@ -229,40 +222,46 @@ class _Sum:
         return total
 
 
-class _FieldToSpectrum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, transform: Transform, gradient: _Sum) -> Tensor:
-        ctx.set_materialize_grads(False)
-        ctx.transform, ctx.gradient, ctx.batch = transform, gradient, x.shape[2]
-        return transform.spectrum(x)
+class _ToSpectrum(torch.autograd.Function):
+    """The way into the transform domain; ``forward`` says by ``ctx.back`` how a gradient leaves."""
 
     @staticmethod
     def backward(ctx: Any, *of_spectrum: Tensor) -> tuple[Tensor | None, None, None]:
         del of_spectrum  # None: see _Sum
         gradient = ctx.gradient.take()
-        if gradient is None:
-            return None, None, None
-        return ctx.transform.gradient_of_field(gradient, batch=ctx.batch), None, None
+        return None if gradient is None else ctx.back(gradient), None, None
 
 
-class _WeightToSpectrum(torch.autograd.Function):
+class _FieldToSpectrum(_ToSpectrum):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, transform: Transform, gradient: _Sum) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.gradient = gradient
+        ctx.back = partial(transform.gradient_of_field, batch=x.shape[2])
+        return transform.spectrum(x)
+
+
+class _WeightToSpectrum(_ToSpectrum):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, transform: Transform, gradient: _Sum) -> Tensor:
         ctx.set_materialize_grads(False)
-        ctx.of_kernel, ctx.gradient, ctx.shape = transform.of_kernel, gradient, weight.shape
+        ctx.gradient = gradient
+        ctx.back = partial(_gradient_of_weight, of_kernel=transform.of_kernel, shape=weight.shape)
         by_input = weight.transpose(0, 1).flatten(2)
         spread = transform.of_kernel @ by_input.flatten(0, 1).T
         return spread.view(-1, *by_input.shape[:2])
 
-    @staticmethod
-    def backward(ctx: Any, *of_spectrum: Tensor) -> tuple[Tensor | None, None, None]:
-        del of_spectrum  # None: see _Sum
-        gradient = ctx.gradient.take()
-        if gradient is None:
-            return None, None, None
-        outputs, inputs, *kernel = ctx.shape
-        by_input = (gradient.flatten(1).T @ ctx.of_kernel).view(inputs, outputs, *kernel)
-        return by_input.transpose(0, 1), None, None
+
+def _gradient_of_weight(of_spectrum: Tensor, *, of_kernel: Tensor, shape: Sequence[int]) -> Tensor:
+    outputs, inputs, *kernel = shape
+    by_input = (of_spectrum.flatten(1).T @ of_kernel).view(inputs, outputs, *kernel)
+    return by_input.transpose(0, 1)
+
+
+def _spectrum(way: type[_ToSpectrum], given: Tensor, transform: Transform) -> Spectrum:
+    gradient = _Sum()
+    value: Tensor = way.apply(given, transform, gradient)  # type: ignore[no-untyped-call]
+    return Spectrum(value, gradient)
 
 
 class _Product(torch.autograd.Function):
