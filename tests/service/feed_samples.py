@@ -21,6 +21,28 @@ START = np.datetime64("2026-06-01T00:00", "ns")
 CADENCE = np.timedelta64(5, "m")
 NO_FAULTS = Faults()
 DETAILS = OdimDetails(source="CMT:simulated storm", simulated=True)
+# A service on a feed that comes in live, looked at often; its folder and leads are to be filled in.
+LIVE_SETTINGS = """
+schema_version = 1
+[service]
+data = "{data}"
+tick_seconds = 0.5
+[feed]
+name = "odim"
+folder = "incoming"
+cadence_minutes = 5
+settle_seconds = 0.2
+grace_seconds = 0
+[forecast]
+methods = ["persistence"]
+leads = {leads}
+[products]
+maps = false
+[skill]
+verify = false
+[retention]
+free_gib = 0
+"""
 
 
 def write_frames(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from feed_samples import CADENCE, write_frames
+from feed_samples import CADENCE, LIVE_SETTINGS, write_frames
 from typer.testing import CliRunner
 
 from nowcast import build_viewer
@@ -20,34 +20,12 @@ from nowcast.cli.app import app
 from nowcast.service import published
 from nowcast.service.layout import Layout
 
-SETTINGS = """
-schema_version = 1
-[service]
-data = "{data}"
-tick_seconds = 0.5
-[feed]
-name = "odim"
-folder = "incoming"
-cadence_minutes = 5
-settle_seconds = 0.2
-grace_seconds = 0
-[forecast]
-methods = ["persistence"]
-leads = 2
-[products]
-maps = false
-[skill]
-verify = false
-[retention]
-free_gib = 0
-"""
-
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the settings that the examples name."""
     monkeypatch.chdir(tmp_path)
-    Path("service.toml").write_text(SETTINGS.format(data="nowcast-data"))
+    Path("service.toml").write_text(LIVE_SETTINGS.format(data="nowcast-data", leads=2))
     return tmp_path
 
 
@@ -101,7 +79,7 @@ def test_a_published_forecast_is_made_once_more(home: Path) -> None:
     words = ["serve", "--config", "service.toml", "--replay", *when, "--speed", "0"]
     done = subprocess.run(program(words), capture_output=True, text=True, check=False, timeout=90)
     assert done.returncode == 0, done.stderr
-    Path("service.toml").write_text(SETTINGS.format(data="nowcast-data-replay"))
+    Path("service.toml").write_text(LIVE_SETTINGS.format(data="nowcast-data-replay", leads=2))
     (again,) = examples(commands.replay)
     result = CliRunner().invoke(app, again)
     assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"

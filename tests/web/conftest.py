@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -108,12 +110,34 @@ class Served:
     stop: Callable[[], None]
 
 
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served_plainly(folder: Path) -> Iterator[Served]:
+    """A folder of files on a free port of the loopback, as any web server has it."""
+    plain = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
+    threading.Thread(target=plain.serve_forever, daemon=True).start()
+    try:
+        yield Served(f"http://127.0.0.1:{plain.server_port}", plain.shutdown)
+    finally:
+        plain.shutdown()
+        plain.server_close()
+
+
 @contextmanager
 def served(gallery: Gallery, *, door: Door | None = None) -> Iterator[Served]:
     """The viewer on a free port of the loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     running: uvicorn.Server = server(gallery, host="127.0.0.1", port=port, door=door)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -17,30 +16,10 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from nowcast.service import names
-from tests.service.feed_samples import CADENCE, write_frames
+from tests.service.feed_samples import CADENCE, LIVE_SETTINGS, write_frames
 from tests.web.browser import DESKTOP, chromium, shown
+from tests.web.conftest import free_port
 
-SETTINGS = """
-schema_version = 1
-[service]
-data = "nowcast-data"
-tick_seconds = 0.5
-[feed]
-name = "odim"
-folder = "incoming"
-cadence_minutes = 5
-settle_seconds = 0.2
-grace_seconds = 0
-[forecast]
-methods = ["persistence"]
-leads = 3
-[products]
-maps = false
-[skill]
-verify = false
-[retention]
-free_gib = 0
-"""
 MINUTE = np.timedelta64(1, "m")
 
 
@@ -57,12 +36,6 @@ def program(*words: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         running.terminate()
         running.wait(timeout=30)
     assert "Traceback" not in log.read_text()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def wait(for_: Callable[[], object], *, seconds: float = 120) -> None:
@@ -117,7 +90,7 @@ def look_again(page: Page) -> None:
 
 def test_the_page_follows_a_service_from_before_its_first_cycle(tmp_path: Path) -> None:
     """The feed was out: data of 25 min ago come, then of 15, then today's; nothing is torn."""
-    (tmp_path / "service.toml").write_text(SETTINGS)
+    (tmp_path / "service.toml").write_text(LIVE_SETTINGS.format(data="nowcast-data", leads=3))
     (tmp_path / "incoming").mkdir()
     now = np.datetime64(int(time.time()) // 60 * 60, "s").astype("datetime64[ns]")
     frames = dict(write_frames(tmp_path / "kept", count=8, size=24, start=now - 7 * CADENCE))

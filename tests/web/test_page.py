@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from nowcast.web.export import export_site
 from nowcast.web.gallery import Gallery
 from tests.web.browser import DESKTOP, PHONE, chromium, shown
-from tests.web.conftest import FORECAST, Served, gallery_of, grid, served
+from tests.web.conftest import FORECAST, Served, gallery_of, grid, served, served_plainly
 
 
 @pytest.fixture(scope="module")
@@ -220,26 +220,13 @@ def test_on_a_phone_everything_fits(browser: Browser, site: Served) -> None:
 
 
 def test_the_exported_site_is_the_same_page(page: Page, gallery: Gallery, tmp_path: Path) -> None:
-    from functools import partial
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-    from threading import Thread
-
     export_site(gallery, tmp_path / "site", newest=1)
 
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    plain = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path / "site"))
-    Thread(target=plain.serve_forever, daemon=True).start()
-    try:
-        look(page, Served(f"http://127.0.0.1:{plain.server_port}", plain.shutdown))
+    with served_plainly(tmp_path / "site") as site:
+        look(page, site)
         page.keyboard.press(".")
         expect(page.locator("#moment")).to_contain_text("Forecast +5 min")
         expect(page.locator("#frames .here")).to_have_count(19)
         page.keyboard.press("p")
         expect(page.locator("#place .words")).to_contain_text("Read off the colours")
         expect(page.locator("#place svg.chart")).to_be_visible()
-    finally:
-        plain.shutdown()
-        plain.server_close()

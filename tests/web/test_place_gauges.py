@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import numpy as np
@@ -28,7 +25,7 @@ from nowcast.web.gauges import GaugeReadings
 from nowcast.web.library import library_of
 from nowcast.web.observations import Observations
 from tests.web.browser import DESKTOP, chromium, shown
-from tests.web.conftest import FORECAST, ISSUED, Served, gallery_of, grid, served
+from tests.web.conftest import FORECAST, ISSUED, Served, gallery_of, grid, served, served_plainly
 
 MINUTE = np.timedelta64(1, "m")
 LON, LAT = grid().lonlat_of(30, 30)
@@ -186,14 +183,5 @@ def test_the_exported_site_has_them_too(page: Page, measured: Gallery, tmp_path:
     told = json.loads((tmp_path / "site/data" / FORECAST / "gauges.json").read_text())
     assert {gauge["name"] for gauge in told["gauges"]} == {"Mill", "Weir", "Far"}
 
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    plain = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path / "site"))
-    Thread(target=plain.serve_forever, daemon=True).start()
-    try:
-        _see_gauges(page, Served(f"http://127.0.0.1:{plain.server_port}", plain.shutdown))
-    finally:
-        plain.shutdown()
-        plain.server_close()
+    with served_plainly(tmp_path / "site") as site:
+        _see_gauges(page, site)
