@@ -47,7 +47,7 @@ class Layer:
 
 def layers_of(opened: Opened, seen: Observations) -> dict[str, Layer]:
     """The layers of a forecast that have anything to show, by id."""
-    radar = seen.between(opened.issued - PAST, opened.issued + opened.leads[-1])
+    radar = seen.around(opened.issued, past=PAST, ahead=opened.leads[-1])
     ahead = tuple(opened.times)
     came = tuple(time for time in ahead if time in radar)
 

@@ -43,22 +43,28 @@ class Observations:
     find: Callable[[], Archive | None] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
     _scanned: float = -np.inf
+    _issued: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _rates: Remembered[NDArray[np.float32]] = field(
         default_factory=lambda: Remembered(_FRAMES_BYTES, size=lambda rate: rate.nbytes)
     )
 
-    def between(self, start: np.datetime64, stop: np.datetime64) -> dict[str, np.datetime64]:
-        """The frames from start to stop, both included: time as addresses write it -> time."""
+    def around(
+        self, issued: np.datetime64, *, past: np.timedelta64, ahead: np.timedelta64
+    ) -> dict[str, np.datetime64]:
+        """The frames around an issue time, both ends included: time as addresses write it -> time.
+
+        All frames that had come when the forecast was issued are among them, however new it is.
+        """
         with self._lock:
-            self._look()
+            self._look(issued)
             if self.archive is None:
                 return {}
             try:
                 times = self.archive.times
             except SourceError:  # none has come yet
                 return {}
-        inside = times[(times >= start) & (times <= stop)]
+        inside = times[(times >= issued - past) & (times <= issued + ahead)]
         return {stamp(moment): moment for moment in inside}
 
     def rate(self, moment: np.datetime64, *, grid: Grid) -> NDArray[np.float32]:
@@ -77,9 +83,13 @@ class Observations:
             raise MissingFramesError(f"the frame of {stamp(moment)} lies on another grid")
         return np.asarray(frames["rainfall_rate"].values[0])
 
-    def _look(self) -> None:
-        if self.monotonic() - self._scanned <= _RESCAN_SECONDS:
+    def _look(self, issued: np.datetime64) -> None:
+        # A page asks once for what a forecast shows: a scan from before its frames came would
+        # leave a gap in its past for as long as it is shown.
+        newer = np.isnat(self._issued) or issued > self._issued
+        if not newer and self.monotonic() - self._scanned <= _RESCAN_SECONDS:
             return
+        self._issued = issued if newer else self._issued
         self._scanned = self.monotonic()
         if self.archive is None:
             self.archive = self.find()

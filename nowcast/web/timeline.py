@@ -62,10 +62,10 @@ def _newest(opened: Opened, seen: Observations, cell: tuple[int, int]) -> schema
 
 def _radar(opened: Opened, seen: Observations, cell: tuple[int, int]) -> list[dict[str, Any]]:
     """What was seen from two hours before issue on, and after it as far as it has come."""
-    until = opened.issued + opened.leads[-1]
+    found = seen.around(opened.issued, past=PAST, ahead=opened.leads[-1])
     return [
         {"time": _iso(moment), "rate": _number(seen.rate(moment, grid=opened.grid)[cell])}
-        for moment in seen.between(opened.issued - PAST, until).values()
+        for moment in found.values()
     ]
 
 
