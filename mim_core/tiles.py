@@ -49,10 +49,11 @@ def can_tile(config: MIMConfig) -> bool:
 
 @torch.no_grad()
 def step_in_tiles(
-    network: MIM, frame: Tensor, state: NetworkState | None, *, side: int = 128
+    network: MIM, frame: Tensor, state: NetworkState | None, *, side: int = 192
 ) -> tuple[Tensor, NetworkState]:
     """``network.step(frame, state)`` in tiles of ``side`` patched pixels; no gradient flows.
 
+    A field that is no larger is stepped as it is: tiles cost their surroundings, and a copy.
     ``frame`` is (B, C, H, W), patched. Raises ValueError for a network that cannot be tiled.
     """
     if not can_tile(network.config):
@@ -61,6 +62,9 @@ def step_in_tiles(
             "cannot be computed in tiles; expected layer_norm=False and peepholes='shared'"
         )
     height, width = frame.shape[-2:]
+    if height <= side and width <= side:
+        stepped: tuple[Tensor, NetworkState] = network.step(frame, state)
+        return stepped
     whole: tuple[Tensor, NetworkState] | None = None
     for tile in _tiles(height, width, side=side, halo=reach(network.config)):
 

@@ -62,11 +62,14 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
     return leads
 
 
-def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tensor:
+def warp(
+    fields: Tensor, displacement: Tensor, *, mode: Mode = "linear", seen: Tensor | None = None
+) -> Tensor:
     """The ``fields`` (N, C, H, W) as they arrive over a ``displacement`` (N or 1, 2, H, W).
 
-    float32 of the same shape; NaN where too little was seen. Differentiable with respect to the
-    fields. Raises SchemaError where the shapes do not fit.
+    float32 of the same shape; NaN where too little was seen. Layers that were all seen in the same
+    cells are quicker with ``seen`` (H, W), which says where: their values elsewhere are not used.
+    Differentiable with respect to the fields. Raises SchemaError where the shapes do not fit.
     """
     count, channels, height, width = fields.shape
     if displacement.shape not in ((count, 2, height, width), (1, 2, height, width)):
@@ -76,7 +79,7 @@ def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tens
         )
     if displacement.shape[0] == 1:  # one way for all: let the fields share it as channels
         fields = fields.reshape(1, count * channels, height, width)
-    source, shape = _seen_and_padded(fields), fields.shape[-2:]
+    source, shape = _seen_and_padded(fields, seen), fields.shape[1:]
     ways = displacement.detach().to(fields.device, torch.float32)
     if torch.is_grad_enabled() and fields.requires_grad:
         read = _reader(source, shape=shape, rows=slice(0, height), mode=mode)
@@ -107,19 +110,19 @@ def extrapolate(
             f"expected {(2, *field.shape[-2:])}"
         )
     part = _part(motion.to(field.device), substeps=substeps)
-    layers, shape = field.reshape(1, -1, *field.shape[-2:]), field.shape[-2:]
-    source = _seen_and_padded(layers)
+    layers = field.reshape(1, -1, *field.shape[-2:])
+    source, shape = _seen_and_padded(layers), layers.shape[1:]
     forecast = torch.empty((steps, *field.shape), dtype=torch.float32, device=field.device)
 
     def follow(rows: slice) -> None:
         read = _reader(source, shape=shape, rows=rows, mode=mode)
         trajectory = _trajectory(part, rows, steps=steps, substeps=substeps)
         for lead, way in enumerate(trajectory):
-            moved = read(way.unsqueeze(0)).reshape(*field.shape[:-2], -1, shape[1])
+            moved = read(way.unsqueeze(0)).reshape(*field.shape[:-2], -1, shape[2])
             forecast[lead, ..., rows, :] = moved
 
     if torch.is_grad_enabled() and field.requires_grad:
-        follow(slice(0, shape[0]))
+        follow(slice(0, shape[1]))
     else:
         _in_bands(follow, fields=layers)
     return forecast
@@ -213,16 +216,20 @@ def _coordinates(
     return base, torch.tensor([along, down], device=device).reshape(1, 2, 1, 1)
 
 
-def _seen_and_padded(fields: Tensor) -> Tensor:
-    """The fields (N, C, H, W) without NaN, and their masks: (N, 2C, H', W').
+def _seen_and_padded(fields: Tensor, seen: Tensor | None = None) -> Tensor:
+    """The fields (N, C, H, W) without NaN, and their masks: (N, 2C, H', W'), or (N, C + 1, H', W').
 
     H' and W' are powers of two plus one: grid_sample wants coordinates from -1 to 1, and only so
     are whole cells exact in float32. What is added at the end is unseen, as all beyond the edge.
+    The mask is one for all fields of an N where ``seen`` (H, W) gives it.
     """
-    height, width = fields.shape[-2:]
-    seen = torch.isfinite(fields)
-    both = torch.cat([fields.float().masked_fill(~seen, 0.0), seen.float()], dim=1)
-    return F.pad(both, (0, _room(width) - width, 0, _room(height) - height))
+    count, channels, height, width = fields.shape
+    masks = torch.isfinite(fields) if seen is None else seen.expand(count, 1, height, width)
+    room = (_room(height), _room(width))
+    both = fields.new_zeros((count, channels + masks.shape[1], *room), dtype=torch.float32)
+    both[:, :channels, :height, :width] = torch.where(masks, fields, 0.0)
+    both[:, channels:, :height, :width] = masks
+    return both
 
 
 def _room(length: int) -> int:
@@ -236,9 +243,10 @@ def _reader(
 ) -> Callable[[Tensor], Tensor]:
     """What reads the ``source`` of _seen_and_padded at a displacement of some rows.
 
-    It takes (N, 2, rows, W) in cells and gives (N, C, rows, W).
+    ``shape`` is that of the fields, (C, H, W). It takes (N, 2, rows, W) in cells and gives
+    (N, C, rows, W).
     """
-    base, scale = _coordinates(shape, rows, size=source.shape[-2:], device=source.device)
+    base, scale = _coordinates(shape[1:], rows, size=source.shape[-2:], device=source.device)
     scale = scale / _PARTS
 
     def read(displacement: Tensor) -> Tensor:
@@ -247,7 +255,7 @@ def _reader(
         sampled = F.grid_sample(
             source, places, mode=_TORCH_MODES[mode], padding_mode="zeros", align_corners=True
         )
-        weighted, weight = sampled.chunk(2, dim=1)
+        weighted, weight = sampled.split([shape[0], source.shape[1] - shape[0]], dim=1)
         # The clamp changes no value that is said, and lets no gradient be divided by zero.
         return (weighted / weight.clamp(min=_ENOUGH)).masked_fill_(weight < _ENOUGH, torch.nan)
 

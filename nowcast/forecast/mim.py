@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 # Less than this is not rain: a network never says exactly 0, and radars do not measure it.
 DRIZZLE_MM_H = 0.05
+# Probabilities are said in parts of this: no more is known of them, and a file of them takes a
+# quarter of the room and half the time.
+PARTS_OF_A_CHANCE = 1024
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
 # What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
@@ -176,6 +179,7 @@ class Mim:
             if self.effects:
                 effects[lead] = self._loaded.head.amount(lead) * layers[-1]
         members = self._drawn(chances, sampling, past=past, ways=ways) if self.members else None
+        chances.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
         return (
             rate.numpy(),
             chances.numpy() if says_chances else None,

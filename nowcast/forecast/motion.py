@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nowcast.field.errors import MethodError
-from nowcast.forecast.pysteps_quietly import motion_method, quietly
+from nowcast.forecast.pysteps_quietly import inverse_distances, quietly, sparse_flow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,12 @@ DRY_DB = -15.0
 # On larger grids the flow is found between block means: a continent's motion has no detail of a
 # cell, and the optical flow of 25 million cells would take minutes.
 _LARGEST_GRID = 4_500_000
+# Between the vectors that were tracked the motion is computed at every so manieth cell along both
+# axes, and is linear from there to there: at each cell it would take longer than all leads of an
+# extrapolation, for vectors that stand 20 cells apart.
+_NODE_CELLS = 4
+# What pysteps adds to distances (cells), so that none is zero.
+_NEVER_ZERO = 0.5
 
 
 def decibel(rate_mm_h: NDArray[np.floating]) -> Rates:
@@ -45,11 +52,12 @@ def motion_of(past: Radar, *, frames: int = 4, block: int | None = None) -> Moti
 
     Component 0 is along the columns (x, eastwards), component 1 down the rows. Found by sparse
     Lucas-Kanade tracking of the last ``frames`` frames in dB, all pairs pooled, filled in by
-    inverse distances (pysteps' ``LK``; Bouguet, Intel Corp., 2001). What one of the frames misses
-    counts as dry in all of them: so the edge of the seen area stands still and is not tracked, not
-    even where a radar drops out. Nothing can be followed through a frame without echoes, or one
-    that shows less than half of what the newest does: it and those before it are not used.
-    With a single frame left, or without echoes in the newest, the motion is zero.
+    inverse distances (pysteps' ``LK``; Bouguet, Intel Corp., 2001), at every fourth cell of both
+    axes: these have the numbers of pysteps, and those between them are linear. What one of the
+    frames misses counts as dry in all of them: so the edge of the seen area stands still and is not
+    tracked, not even where a radar drops out. Nothing can be followed through a frame without
+    echoes, or one that shows less than half of what the newest does: it and those before it are not
+    used. With a single frame left, or without echoes in the newest, the motion is zero.
 
     ``block`` is the side of the block means between which the flow is found, in cells; by default
     1, and more on grids of more than 4.5 million cells. Raises MethodError where the flow fails.
@@ -93,10 +101,11 @@ def _trackable(rates: Rates) -> Rates:
 def _lucas_kanade(images: Rates, *, newest: np.datetime64) -> Motion:
     import cv2  # noqa: PLC0415 - late: heavy, and needed here alone
 
-    flow = motion_method("LK")
+    track = sparse_flow()
     try:
         with quietly():
-            motion = flow(images)
+            places, moves = track(images)
+            motion = _filled_in(places, moves, shape=images.shape[1:])
     except (cv2.error, ValueError, IndexError, RuntimeError, np.linalg.LinAlgError) as error:
         raise MethodError(
             f"no motion from {len(images)} frames of {images.shape[1]}x{images.shape[2]} cells up "
@@ -104,7 +113,25 @@ def _lucas_kanade(images: Rates, *, newest: np.datetime64) -> Motion:
         ) from error
     if not np.isfinite(motion).all():
         raise MethodError(f"no motion up to {newest}: Lucas-Kanade gave NaN or infinite values")
-    return np.asarray(motion, dtype=np.float32)
+    return motion
+
+
+def _filled_in(
+    places: NDArray[np.floating], moves: NDArray[np.floating], *, shape: tuple[int, ...]
+) -> Motion:
+    """The motion (2, H, W) between vectors at places (x, y): at nodes by inverse distances."""
+    if not len(places):
+        return np.zeros((2, *shape), np.float32)
+    y, x = (_nodes(length) for length in shape)
+    # pysteps measures distances in steps of the axes, so its offset is one of nodes.
+    offset = _NEVER_ZERO / _NODE_CELLS
+    nodes = inverse_distances()(places, moves, x, y, dist_offset=offset)
+    return _between(np.asarray(nodes, np.float32), shape=shape, size=(y[-1] + 1, x[-1] + 1))
+
+
+def _nodes(length: int) -> NDArray[np.int64]:
+    """Every fourth cell, from the first to the last or beyond it; at least two."""
+    return np.arange(max(math.ceil((length - 1) / _NODE_CELLS), 1) + 1) * _NODE_CELLS
 
 
 def _block_means(rates: Rates, side: int) -> Rates:
@@ -121,10 +148,24 @@ def _block_means(rates: Rates, side: int) -> Rates:
 
 def _spread(motion: Motion, side: int, shape: tuple[int, ...]) -> Motion:
     """The motion of blocks at every cell: linear between the centres of blocks."""
+    size = (motion.shape[1] * side, motion.shape[2] * side)
+    return _between(motion, shape=shape, size=size, from_centres=True)
+
+
+def _between(
+    motion: Motion, *, shape: tuple[int, ...], size: tuple[int, ...], from_centres: bool = False
+) -> Motion:
+    """Linear between values that lie evenly over ``size`` cells, of which ``shape`` are wanted.
+
+    The outermost lie on the outermost cells, or with ``from_centres`` in the middle of blocks.
+    """
     from torch import from_numpy  # noqa: PLC0415 - late: torch is heavy
     from torch.nn.functional import interpolate  # noqa: PLC0415
 
     cells = interpolate(
-        from_numpy(motion).unsqueeze(0), scale_factor=side, mode="bilinear", align_corners=False
+        from_numpy(motion).unsqueeze(0),
+        size=tuple(map(int, size)),
+        mode="bilinear",
+        align_corners=not from_centres,
     )
     return np.asarray(cells[0, :, : shape[0], : shape[1]].contiguous().numpy())

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nowcast.forecast.pysteps_quietly import motion_method
+from nowcast.forecast.pysteps_quietly import inverse_distances, sparse_flow
 
-LUCAS_KANADE = motion_method("LK")
+LOADED = (sparse_flow(), inverse_distances())

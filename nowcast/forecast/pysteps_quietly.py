@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# The side of the boxes in which pysteps' Lucas-Kanade keeps one vector.
+_CLUSTER_CELLS = 20
+
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
@@ -27,11 +30,27 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def motion_method(name: str) -> Callable[..., Any]:
-    """The motion method ``name`` of pysteps: images (T, H, W) to a motion (2, H, W)."""
+def sparse_flow() -> Callable[..., Any]:
+    """Lucas-Kanade of pysteps up to its vectors: images (T, H, W) to places and moves, each (N, 2).
+
+    Those that stand close together are one, as in its dense field.
+    """
     with quietly():
-        from pysteps import motion  # noqa: PLC0415 - late: it prints
-    method: Callable[..., Any] = motion.get_method(name)
+        from pysteps.motion.lucaskanade import dense_lucaskanade  # noqa: PLC0415 - late: it prints
+        from pysteps.utils.cleansing import decluster  # noqa: PLC0415
+
+    def tracked(images: Any) -> tuple[Any, Any]:
+        places, moves = dense_lucaskanade(images, dense=False)
+        return decluster(places, moves, _CLUSTER_CELLS, 1) if len(places) else (places, moves)
+
+    return tracked
+
+
+def inverse_distances() -> Callable[..., Any]:
+    """What pysteps fills a motion in with: places, moves (N, 2), x, y to a field (2, y, x)."""
+    with quietly():
+        from pysteps.utils.interpolate import idwinterp2d  # noqa: PLC0415 - late: it prints
+    method: Callable[..., Any] = idwinterp2d
     return method
 
 

@@ -52,15 +52,14 @@ def moved_out(
     (1, H, W) or more, NaN where the air comes from what was not seen in the newest frame. One lead
     at a time, so that a continent needs the memory of the network's state and of a few maps.
     """
-    hidden = inputs[-1, SEEN_CHANNEL] == 0
+    seen = inputs[-1, SEEN_CHANNEL] != 0
     steps = len(displacement)
     outputs = at_issue_time(inputs, network=network, steps=steps, effects=beside.effects)
     for lead, (output, silent) in enumerate(outputs):
         said = head.said(output, chances=beside.chances)
         if silent is not None:
             said = torch.cat([said, said[:1] - head.said(silent, chances=False)])
-        layers = torch.where(hidden, torch.nan, said)
-        yield warp(layers.unsqueeze(0), displacement[lead : lead + 1])[0]
+        yield warp(said.unsqueeze(0), displacement[lead : lead + 1], seen=seen)[0]
 
 
 def at_issue_time(

@@ -16,7 +16,7 @@ def test_importing_the_nowcasters_prints_nothing_and_loads_no_pysteps() -> None:
 def test_the_first_import_of_pysteps_prints_nothing() -> None:
     code = (
         "from nowcast.forecast import pysteps_quietly as p\n"
-        "p.motion_method('LK'), p.nowcast_method('sprog')\n"
+        "p.sparse_flow(), p.inverse_distances(), p.nowcast_method('sprog')\n"
         "assert p.version()[0] == '1'\n"
         "with p.quietly(): print('held back')\n"
         "print('said')"

@@ -37,7 +37,7 @@ from nowcast.service.child import Limits, call, prepare
 from nowcast.service.quality import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fuzz_seeds import Seed
 
@@ -93,6 +93,10 @@ class Report:
     def count(self, fate: str) -> int:
         return sum(counts[fate] for counts in self.fates.values())
 
+    @property
+    def examined(self) -> int:
+        return sum(counts.total() for counts in self.fates.values())
+
     def table(self) -> str:
         lines = ["format".ljust(14) + "".join(name.rjust(len(name) + 2) for name in FATES)]
         for form, counts in [
@@ -109,8 +113,19 @@ class Report:
         return "\n".join(lines)
 
 
-def run(shared: Path, folder: Path, *, mutants: int, first: int = 0, batch: int = _BATCH) -> Report:
-    """Make and decode that many mutants, the formats in turn, a batch of them in one child."""
+def run(
+    shared: Path,
+    folder: Path,
+    *,
+    mutants: int,
+    first: int = 0,
+    batch: int = _BATCH,
+    tell: Callable[[Report], None] = lambda _: None,
+) -> Report:
+    """Make and decode that many mutants, the formats in turn, a batch of them in one child.
+
+    ``tell`` hears how far it has come after every batch.
+    """
     seeds = make_seeds(shared, folder / "seeds")
     for seed in seeds:
         (whole,) = call(examine, seed, [None], folder, limits=_MANY)
@@ -121,6 +136,7 @@ def run(shared: Path, folder: Path, *, mutants: int, first: int = 0, batch: int 
         numbers = range(first + start, first + min(start + batch, mutants))
         for fate in _examined(seed, numbers, folder):
             report.add(fate)
+        tell(report)
     return report
 
 
@@ -216,8 +232,17 @@ def main() -> int:
     options = parser.parse_args()
     prepare(*LIBRARIES)
     begun = time.monotonic()
+
+    def tell(report: Report) -> None:
+        if report.examined % 1000 < _BATCH:
+            told = [f"{fate.fate}: {fate.form} {fate.number}" for fate in report.noted]
+            spent = time.monotonic() - begun
+            sys.stderr.write(f"{report.examined} mutants, {spent:.0f} s, {told}\n")
+
     with tempfile.TemporaryDirectory() as folder:
-        report = run(options.data, Path(folder), mutants=options.mutants, first=options.first)
+        report = run(
+            options.data, Path(folder), mutants=options.mutants, first=options.first, tell=tell
+        )
     spent = time.monotonic() - begun
     sys.stdout.write(f"{report.table()}\n{options.mutants} mutants in {spent:.0f} s\n")
     return 1 if report.count("foreign error") or report.count("passed, and is no frame") else 0
