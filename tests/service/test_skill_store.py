@@ -92,6 +92,21 @@ def test_methods_are_compared_on_the_same_leads(tmp_path: Path) -> None:
     assert published[1].equals(total([published[1]]).named("published"))
 
 
+def test_a_method_that_stood_in_once_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    """The first cycle of a service has no motion yet, and persistence answers: then never again."""
+    store = SkillStore(tmp_path / "skill.sqlite")
+    seen = [truth(10 * k) for k in range(4)]
+    store.add(invented(NOON, {"persistence": seen[0]}, seen[0], published="persistence"))
+    for k in (1, 2, 3):
+        rates = {"mim": seen[k] / 2, "extrapolation": seen[k]}
+        store.add(invented(NOON + k * STEP, rates, seen[k]))
+    found = every(store)
+    assert {method: len(tallies) for method, tallies in found.items()} == {
+        "extrapolation": 3,
+        "mim": 3,
+    }
+
+
 def test_a_forecast_issued_again_counts_as_it_was_at_first(tmp_path: Path) -> None:
     store = SkillStore(tmp_path / "skill.sqlite")
     perfect = {"mim": truth(0), "persistence": truth(0)}

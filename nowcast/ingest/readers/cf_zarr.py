@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 _MARKERS = ("zarr.json", ".zmetadata", ".zgroup")
 _METADATA_BYTES = 16 * 2**20
+# More than Blosc can unpack.
+_BLOSC_BYTES = 2**31
 _HARMLESS_CODECS = {
     "adler32",
     "bitround",
@@ -134,11 +136,19 @@ def _outermost(array: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _check_blosc(chunk: Path) -> None:
-    """Blosc itself reads on behind the end of a chunk that is cut short, and makes rain of it."""
+    """Blosc itself reads on behind the end of a chunk that is cut short, and makes rain of it.
+
+    It also takes the size that a chunk unpacks to for a signed number.
+    """
     with chunk.open("rb") as stream:
         header = stream.read(16)
     size = chunk.stat().st_size
-    stated = struct.unpack("<I", header[12:])[0] if len(header) == 16 else 16
+    _, unpacked, _, stated = struct.unpack("<4I", header) if len(header) == 16 else (0, 0, 0, 16)
+    if unpacked >= _BLOSC_BYTES:
+        raise FormatError(
+            f"{chunk}: damaged, unpacks to {unpacked} bytes, expected fewer than {_BLOSC_BYTES}: "
+            "fetch the folder again"
+        )
     if size < stated:
         raise FormatError(
             f"{chunk}: cut short, {size} bytes, expected {stated}: fetch the folder again"

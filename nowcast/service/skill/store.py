@@ -8,6 +8,7 @@ are always compared on the same leads.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -118,8 +119,10 @@ class SkillStore:
         """The tallies of each method, one an issue time, of forecasts issued in (start, stop].
 
         All methods have the same issue times and leads: one that a method lacks is left out of all
-        of them. Of a forecast that was issued again the first version counts, which is what there
-        was in time. Sums of other thresholds or scales than the newest ones are left out.
+        of them, and so is a method that has less than half of what another one has: it stood in
+        now and then, and would leave next to nothing to compare the others on. Of a forecast that
+        was issued again the first version counts, which is what there was in time. Sums of other
+        thresholds or scales than the newest ones are left out.
         """
         return _tallies(self._rows(start, stop))
 
@@ -277,7 +280,8 @@ def _tallies(rows: Sequence[_Row]) -> dict[str, list[Tally]]:
     """Method -> a tally an issue time, all of the same times and leads."""
     if not rows:
         return {}
-    methods = sorted({row.method for row in rows})
+    counts = Counter(row.method for row in rows)
+    methods = sorted(method for method, n in counts.items() if 2 * n >= max(counts.values()))
     held = {(row.method, row.issued, row.lead_seconds): row for row in rows}
     places = {(row.issued, row.lead_seconds) for row in rows}
     common = sorted(p for p in places if all((method, *p) in held for method in methods))

@@ -739,6 +739,20 @@ def test_a_chunk_cut_short(tmp_path: Path, codec: str) -> None:
         CfFile().read(path)
 
 
+def test_a_chunk_that_would_unpack_to_more_than_blosc_can(tmp_path: Path) -> None:
+    """Blosc takes the size for a negative one and Python stops it: mutant 301751 of the fuzz."""
+    import numcodecs
+
+    path = tmp_path / "a.zarr"
+    encoding = {"rain": {"compressors": numcodecs.Blosc()}}
+    cf().to_zarr(path, zarr_format=2, consolidated=False, encoding=encoding)
+    chunk = path / "rain/0.0.0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:4] + b"\xff\xff\xff\xff" + whole[8:])
+    with pytest.raises(FormatError, match=r"damaged, unpacks to 4294967295 bytes, expected fewer"):
+        CfFile().read(path)
+
+
 def test_dimensions_that_are_no_references_are_refused(tmp_path: Path, shared_data: Path) -> None:
     """The netCDF library aborts the process on them: mutant 214 of the fuzz."""
     path = tmp_path / "dimensions.nc"
