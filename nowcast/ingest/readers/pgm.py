@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyproj
+from pyproj.exceptions import ProjError
 
 from nowcast.field.errors import FormatError
 from nowcast.field.grid import Grid
@@ -129,9 +130,9 @@ def _grid(said: dict[str, str], *, width: int, height: int, path: Path) -> Grid:
         )
         lon, lat = zip(*(map(float, said[name].split()) for name in _CORNERS), strict=True)
         pixel_m = [float(said[name]) for name in ("metersperpixel_x", "metersperpixel_y")]
-    except (KeyError, ValueError) as error:
+        projected = pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
+    except (KeyError, ValueError, ProjError) as error:
         raise FormatError(f"{path}: the comments do not give the grid: {error}") from error
-    projected = pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
     (west, east), (south, north) = projected.transform(lon, lat)
     sizes_m = ((east - west) / width, (north - south) / height)
     if not np.allclose(sizes_m, pixel_m, rtol=1e-3):
