@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nowcast.field.atomic import make_folder, written_beside
 from nowcast.field.errors import MissingFramesError
 from nowcast.web import facts
-from nowcast.web.drift import arrows
+from nowcast.web.drift import motion_facts
 from nowcast.web.geography import geography_of
 from nowcast.web.page import assets
 
@@ -58,7 +58,7 @@ def _contents(gallery: Gallery, names: list[str]) -> Iterator[tuple[str, bytes]]
 def _forecast(gallery: Gallery, opened: Opened) -> Iterator[tuple[str, bytes]]:
     yield "forecast.json", _json(facts.forecast_facts(gallery, opened))
     yield "geography.json", _json(geography_of(opened.grid))
-    yield "motion.json", _json({"arrows": arrows(opened)})
+    yield "motion.json", _json(motion_facts(opened))
     yield "cells.json", _json(gallery.cells(opened.listed.id))
     yield "gauges.json", _json(gallery.gauges.around(opened))
     for layer in gallery.layers(opened).values():

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from nowcast.web import facts, page
 from nowcast.web.answers import answer, json_answer
-from nowcast.web.drift import arrows
+from nowcast.web.drift import motion_facts
 from nowcast.web.geography import geography_of
 from nowcast.web.layers import LAYER_ID, TIME_ID
 from nowcast.web.library import FORECAST_ID
@@ -87,8 +87,8 @@ def router(gallery: Gallery, warmer: Warmer) -> APIRouter:
 
     @routes.get("/data/{forecast}/motion.json", responses=MISSING, tags=["page"])
     def motion(request: Request, forecast: ForecastId) -> Response:
-        """Where what is at a place will be in an hour: [lon, lat, lon, lat] of each arrow."""
-        return json_answer(request, {"arrows": arrows(gallery.open(forecast))})
+        """Where what is at a place will be in so many minutes: [lon, lat, lon, lat] of arrows."""
+        return json_answer(request, motion_facts(gallery.open(forecast)))
 
     @routes.get(
         "/data/{forecast}/{layer}/{time}.png",

@@ -1,4 +1,4 @@
-// Where the rain moves: arrows to where it will be in half an hour.
+// Where the rain moves: arrows to where it will be, and in how many minutes beside the checkbox.
 
 import { fetchJson } from "./api.js";
 import { colour } from "./theme.js";
@@ -20,9 +20,10 @@ export class Arrows {
       return;
     }
     if (this.#shown !== forecast) {
-      const { arrows } = await fetchJson(`${forecast}/motion.json`);
+      const { arrows, minutes } = await fetchJson(`${forecast}/motion.json`);
       this.#shown = forecast;
       this.#group.clearLayers();
+      document.getElementById("motion-span").textContent = arrows.length ? `in ${minutes} min` : "";
       arrows.forEach((arrow) => this.#group.addLayer(this.#line(arrow)));
     }
     this.#group.addTo(this.#map);
@@ -30,7 +31,7 @@ export class Arrows {
 
   #line([lon, lat, toLon, toLat]) {
     const from = L.CRS.EPSG3857.project(L.latLng(lat, lon));
-    const ahead = L.CRS.EPSG3857.project(L.latLng(toLat, toLon)).subtract(from).multiplyBy(0.5);
+    const ahead = L.CRS.EPSG3857.project(L.latLng(toLat, toLon)).subtract(from);
     const tip = from.add(ahead);
     const barb = (turn) => tip.subtract(L.point(
       ahead.x * Math.cos(turn) - ahead.y * Math.sin(turn),
