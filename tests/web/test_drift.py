@@ -1,4 +1,4 @@
-"""Arrows of the motion: where they begin, where they end, and that they leave room for each other."""
+"""Arrows of the motion: where they begin and end, and that they leave room for each other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def in_cells(one, arrow: list[float]) -> tuple[float, float, float, float]:  # t
 
 
 def test_an_arrow_by_hand() -> None:
-    """10 m/s eastwards and 5 northwards over cells of 1 km: in 10 min 6 columns on and 3 rows up."""
+    """10 m/s eastwards and 5 northwards, cells of 1 km: in 10 min 6 columns on and 3 rows up."""
     one = opened((10.0, 5.0), size=180, cell=1000.0)
     told = motion_facts(one)  # type: ignore[arg-type]
     assert told["minutes"] == 10  # 0.67 cells a minute, 10 cells apart
