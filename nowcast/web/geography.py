@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _PLACES = 250
 _DEGREES_OF_DETAIL = 1 / 2500  # lines no finer than that part of the box
 _MARGIN = 0.6  # how far geography goes on around the grid, as a part of its size
+# And at the least so wide in all, in heights of the grid: a window is wider than a narrow grid, and
+# a degree of longitude is short in the north.
+_WIDTH_IN_HEIGHTS = 3.5
 _DECIMALS = 4
 
 
@@ -50,7 +53,9 @@ def geography_of(grid: Grid, data: MapData | None = None) -> dict[str, Any]:
 
 def _wider(box: Box) -> Box:
     west, south, east, north = map(float, box)
-    across, up = _MARGIN * (east - west), _MARGIN * (north - south)
+    width, height = east - west, north - south
+    across = max(_MARGIN * width, (_WIDTH_IN_HEIGHTS * height - width) / 2)
+    up = _MARGIN * height
     return (
         max(west - across, -180.0),
         max(south - up, -85.0),
