@@ -255,7 +255,7 @@ def _reader(
         sampled = F.grid_sample(
             source, places, mode=_TORCH_MODES[mode], padding_mode="zeros", align_corners=True
         )
-        weighted, weight = sampled.split([shape[0], source.shape[1] - shape[0]], dim=1)
+        weighted, weight = sampled[:, : shape[0]], sampled[:, shape[0] :]
         # The clamp changes no value that is said, and lets no gradient be divided by zero.
         return (weighted / weight.clamp(min=_ENOUGH)).masked_fill_(weight < _ENOUGH, torch.nan)
 
