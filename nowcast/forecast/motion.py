@@ -24,9 +24,9 @@ DRY_DB = -15.0
 # On larger grids the flow is found between block means: a continent's motion has no detail of a
 # cell, and the optical flow of 25 million cells would take minutes.
 _LARGEST_GRID = 4_500_000
-# Between the vectors that were tracked the motion is computed at every so manieth cell along both
-# axes, and is linear from there to there: at each cell it would take longer than all leads of an
-# extrapolation, for vectors that stand 20 cells apart.
+# Between the vectors that were tracked the motion is computed at nodes so many cells apart, and is
+# linear from node to node: at each cell it would take longer than all leads of an extrapolation,
+# for vectors that stand 20 cells apart.
 _NODE_CELLS = 4
 # What pysteps adds to distances (cells), so that none is zero.
 _NEVER_ZERO = 0.5

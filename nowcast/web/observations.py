@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _RESCAN_SECONDS = 10.0
 _FRAMES_BYTES = 256 * 2**20
+_NEVER = np.datetime64(0, "ns")
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Observations:
     find: Callable[[], Archive | None] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
     _scanned: float = -np.inf
-    _issued: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
+    _issued: np.datetime64 = _NEVER
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _rates: Remembered[NDArray[np.float32]] = field(
         default_factory=lambda: Remembered(_FRAMES_BYTES, size=lambda rate: rate.nbytes)
@@ -86,10 +87,10 @@ class Observations:
     def _look(self, issued: np.datetime64) -> None:
         # A page asks once for what a forecast shows: a scan from before its frames came would
         # leave a gap in its past for as long as it is shown.
-        newer = np.isnat(self._issued) or issued > self._issued
-        if not newer and self.monotonic() - self._scanned <= _RESCAN_SECONDS:
+        is_recent = self.monotonic() - self._scanned <= _RESCAN_SECONDS
+        if is_recent and issued <= self._issued:
             return
-        self._issued = issued if newer else self._issued
+        self._issued = max(issued, self._issued)
         self._scanned = self.monotonic()
         if self.archive is None:
             self.archive = self.find()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyproj
-from pyproj.exceptions import ProjError
 
 from nowcast.field.errors import FormatError
 from nowcast.field.grid import Grid
 from nowcast.ingest.readers.coding import FMI_ZR, Coding
 from nowcast.ingest.readers.compressed import contents, head
+from nowcast.ingest.readers.projection import projection
 from nowcast.ingest.readers.single import single_frame, utc
 
 if TYPE_CHECKING:
@@ -119,20 +119,18 @@ def _grid(said: dict[str, str], *, width: int, height: int, path: Path) -> Grid:
     if said.get("type") != "stereographic":
         raise FormatError(f"{path}: projection {said.get('type')!r}, expected stereographic")
     try:
-        crs = pyproj.CRS.from_dict(
-            {
-                "proj": "stere",
-                "lat_0": float(said["centrallatitude"]),
-                "lon_0": float(said["centrallongitude"]),
-                "lat_ts": float(said["truelatitude"]),
-                "R": _EARTH_RADIUS_M,
-            }
-        )
+        centre = {
+            "lat_0": float(said["centrallatitude"]),
+            "lon_0": float(said["centrallongitude"]),
+            "lat_ts": float(said["truelatitude"]),
+        }
         lon, lat = zip(*(map(float, said[name].split()) for name in _CORNERS), strict=True)
         pixel_m = [float(said[name]) for name in ("metersperpixel_x", "metersperpixel_y")]
-        projected = pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
-    except (KeyError, ValueError, ProjError) as error:
+    except (KeyError, ValueError) as error:
         raise FormatError(f"{path}: the comments do not give the grid: {error}") from error
+    words = " ".join(f"+{name}={value}" for name, value in centre.items())
+    crs, _ = projection(f"+proj=stere {words} +R={_EARTH_RADIUS_M}", path=path)
+    projected = pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
     (west, east), (south, north) = projected.transform(lon, lat)
     sizes_m = ((east - west) / width, (north - south) / height)
     if not np.allclose(sizes_m, pixel_m, rtol=1e-3):

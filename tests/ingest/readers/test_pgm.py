@@ -143,7 +143,7 @@ def test_another_relation_gives_other_rates(tmp_path: Path) -> None:
         ("CorrectedReflectivity", "RainRate", "holds RainRate, expected a reflectivity"),
         ("stereographic", "lambert", "projection 'lambert', expected stereographic"),
         ("# centrallongitude 25\n", "", "do not give the grid: 'centrallongitude'"),
-        ("# centrallatitude 90", "# centrallatitude 91", "grid: Invalid projection"),
+        ("centrallatitude 90", "centrallatitude 91", "unknown projection .*: Invalid projection"),
         ("# topright 34.903000 69.005000", "# topright north", "do not give the grid"),
         ("379876.14014", "1000.0", "m a pixel between the corners, but 1000.0x"),
         ("P5", "P2", "begins with b'P2"),
