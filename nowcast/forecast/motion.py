@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,12 +24,8 @@ DRY_DB = -15.0
 # On larger grids the flow is found between block means: a continent's motion has no detail of a
 # cell, and the optical flow of 25 million cells would take minutes.
 _LARGEST_GRID = 4_500_000
-# Between the vectors that were tracked the motion is computed at nodes so many cells apart, and is
-# linear from node to node: at each cell it would take longer than all leads of an extrapolation,
-# for vectors that stand 20 cells apart.
-_NODE_CELLS = 4
-# What pysteps adds to distances (cells), so that none is zero.
-_NEVER_ZERO = 0.5
+# Rows that are filled in at once: what that takes on the way stays in the cache.
+_BAND_ROWS = 16
 
 
 def decibel(rate_mm_h: NDArray[np.floating]) -> Rates:
@@ -52,12 +48,11 @@ def motion_of(past: Radar, *, frames: int = 4, block: int | None = None) -> Moti
 
     Component 0 is along the columns (x, eastwards), component 1 down the rows. Found by sparse
     Lucas-Kanade tracking of the last ``frames`` frames in dB, all pairs pooled, filled in by
-    inverse distances (pysteps' ``LK``; Bouguet, Intel Corp., 2001), at every fourth cell of both
-    axes: these have the numbers of pysteps, and those between them are linear. What one of the
-    frames misses counts as dry in all of them: so the edge of the seen area stands still and is not
-    tracked, not even where a radar drops out. Nothing can be followed through a frame without
-    echoes, or one that shows less than half of what the newest does: it and those before it are not
-    used. With a single frame left, or without echoes in the newest, the motion is zero.
+    inverse distances (pysteps' ``LK``; Bouguet, Intel Corp., 2001). What one of the frames misses
+    counts as dry in all of them: so the edge of the seen area stands still and is not tracked, not
+    even where a radar drops out. Nothing can be followed through a frame without echoes, or one
+    that shows less than half of what the newest does: it and those before it are not used.
+    With a single frame left, or without echoes in the newest, the motion is zero.
 
     ``block`` is the side of the block means between which the flow is found, in cells; by default
     1, and more on grids of more than 4.5 million cells. Raises MethodError where the flow fails.
@@ -119,19 +114,25 @@ def _lucas_kanade(images: Rates, *, newest: np.datetime64) -> Motion:
 def _filled_in(
     places: NDArray[np.floating], moves: NDArray[np.floating], *, shape: tuple[int, ...]
 ) -> Motion:
-    """The motion (2, H, W) between vectors at places (x, y): at nodes by inverse distances."""
+    """The motion (2, H, W) between vectors at places (x, y), by inverse distances.
+
+    Each cell by itself, so that bands of rows on several threads have the numbers of pysteps' dense
+    field, sooner.
+    """
+    motion = np.zeros((2, *shape), np.float32)
     if not len(places):
-        return np.zeros((2, *shape), np.float32)
-    y, x = (_nodes(length) for length in shape)
-    # pysteps measures distances in steps of the axes, so its offset is one of nodes.
-    offset = _NEVER_ZERO / _NODE_CELLS
-    nodes = inverse_distances()(places, moves, x, y, dist_offset=offset)
-    return _between(np.asarray(nodes, np.float32), shape=shape, size=(y[-1] + 1, x[-1] + 1))
+        return motion
+    fill, (height, width) = inverse_distances(), shape
 
+    def fill_rows(start: int) -> None:
+        # pysteps measures distances in steps of the axes: of a single row there is none.
+        first = min(start, max(height - 2, 0))
+        rows = np.arange(first, min(start + _BAND_ROWS, height))
+        motion[:, rows] = fill(places, moves, np.arange(width), rows)
 
-def _nodes(length: int) -> NDArray[np.int64]:
-    """Every fourth cell, from the first to the last or beyond it; at least two."""
-    return np.arange(max(math.ceil((length - 1) / _NODE_CELLS), 1) + 1) * _NODE_CELLS
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(fill_rows, range(0, height, _BAND_ROWS)))
+    return motion
 
 
 def _block_means(rates: Rates, side: int) -> Rates:
@@ -148,24 +149,10 @@ def _block_means(rates: Rates, side: int) -> Rates:
 
 def _spread(motion: Motion, side: int, shape: tuple[int, ...]) -> Motion:
     """The motion of blocks at every cell: linear between the centres of blocks."""
-    size = (motion.shape[1] * side, motion.shape[2] * side)
-    return _between(motion, shape=shape, size=size, from_centres=True)
-
-
-def _between(
-    motion: Motion, *, shape: tuple[int, ...], size: tuple[int, ...], from_centres: bool = False
-) -> Motion:
-    """Linear between values that lie evenly over ``size`` cells, of which ``shape`` are wanted.
-
-    The outermost lie on the outermost cells, or with ``from_centres`` in the middle of blocks.
-    """
     from torch import from_numpy  # noqa: PLC0415 - late: torch is heavy
     from torch.nn.functional import interpolate  # noqa: PLC0415
 
     cells = interpolate(
-        from_numpy(motion).unsqueeze(0),
-        size=tuple(map(int, size)),
-        mode="bilinear",
-        align_corners=not from_centres,
+        from_numpy(motion).unsqueeze(0), scale_factor=side, mode="bilinear", align_corners=False
     )
     return np.asarray(cells[0, :, : shape[0], : shape[1]].contiguous().numpy())
