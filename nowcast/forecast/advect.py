@@ -16,7 +16,6 @@ seen. So a field keeps the size of its seen area, whereas pysteps loses a cell a
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+Padding = Literal["zeros", "border"]
 Mode = Literal["linear", "nearest"]
 
 _TORCH_MODES = {"linear": "bilinear", "nearest": "nearest"}
@@ -37,8 +37,10 @@ _TORCH_MODES = {"linear": "bilinear", "nearest": "nearest"}
 _PARTS = 4096
 # How much of the interpolation weight must lie on seen cells for a value to be said.
 _ENOUGH = 0.5
-# torch spreads an operation over threads from 32768 values on; a displacement has two a cell.
-_BAND_VALUES = 32767
+# Rows are moved so many cells at once: what that takes on the way stays small beside the fields.
+_BLOCK_CELLS = 2**18
+# torch spreads grid_sample over threads by the batch alone: rows are given to it as so many images.
+_BANDS = 64
 
 
 def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
@@ -54,11 +56,9 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
     part = _part(motion, substeps=substeps)
     leads = torch.empty((steps, *motion.shape), device=motion.device)
 
-    def follow(rows: slice) -> None:
+    for rows in _blocks(part):
         for lead, way in enumerate(_trajectory(part, rows, steps=steps, substeps=substeps)):
             leads[lead, :, rows] = way
-
-    _in_bands(follow, fields=part)
     return leads
 
 
@@ -85,13 +85,10 @@ def warp(
         read = _reader(source, shape=shape, rows=slice(0, height), mode=mode)
         return read(ways).reshape(count, channels, height, width)
     moved = torch.empty(fields.shape, dtype=torch.float32, device=fields.device)
-
-    def arrive(rows: slice) -> None:
+    for rows in _blocks(fields):
         for n, way in enumerate(ways):
             read = _reader(source[n : n + 1], shape=shape, rows=rows, mode=mode)
             moved[n, :, rows] = read(way[None, :, rows])[0]
-
-    _in_bands(arrive, fields=fields)
     return moved.reshape(count, channels, height, width)
 
 
@@ -124,7 +121,9 @@ def extrapolate(
     if torch.is_grad_enabled() and field.requires_grad:
         follow(slice(0, shape[1]))
     else:
-        _in_bands(follow, fields=layers)
+        with torch.no_grad():
+            for rows in _blocks(layers):
+                follow(rows)
     return forecast
 
 
@@ -157,28 +156,27 @@ def _part(motion: Tensor, *, substeps: int) -> Tensor:
     return (motion.detach().float() / substeps).unsqueeze(0)
 
 
-def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
-    """``work`` on every band of rows of ``fields`` (N, C, H, W), on as many threads as torch has.
+def _blocks(fields: Tensor) -> list[slice]:
+    """The rows of ``fields`` (N, C, H, W), some at a time; each cell goes its way alone."""
+    height, width = fields.shape[-2:]
+    rows = max(1, _BLOCK_CELLS // width)
+    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
 
-    The rows go their ways alone. A band is small enough to stay in the cache and below the size
-    from which torch spreads each operation over threads, which costs more than it gains here, and
-    very much more on a busy machine. The bands do not depend on the number of threads.
-    """
-    _, channels, height, width = fields.shape
-    rows = max(1, _BAND_VALUES // (width * max(channels, 2))) if not fields.is_cuda else height
-    bands = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
-    inference = torch.is_inference_mode_enabled()
 
-    def work_without_graph(rows: slice) -> None:
-        # These modes belong to a thread: a new one knows nothing of its caller's.
-        with torch.no_grad(), torch.inference_mode(inference):
-            work(rows)
+def _sampled(source: Tensor, places: Tensor, *, padding: Padding, mode: str = "bilinear") -> Tensor:
+    """The ``source`` (N, C, H, W) at ``places`` (N, h, w, 2) of grid_sample: (N, C, h, w)."""
 
-    if len(bands) == 1:
-        work_without_graph(bands[0])
-        return
-    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as threads:
-        list(threads.map(work_without_graph, bands))
+    def sample(source: Tensor, places: Tensor) -> Tensor:
+        return F.grid_sample(source, places, mode=mode, padding_mode=padding, align_corners=True)
+
+    count, height, width, _ = places.shape
+    rows = -(-height // _BANDS)
+    if count > 1 or rows == 1 or source.is_cuda or source.requires_grad:
+        return sample(source, places)
+    bands = -(-height // rows)
+    places = F.pad(places, (0, 0, 0, 0, 0, bands * rows - height))
+    sampled = sample(source.expand(bands, -1, -1, -1), places.view(bands, rows, width, 2))
+    return sampled.transpose(0, 1).reshape(1, -1, bands * rows, width)[:, :, :height]
 
 
 def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
@@ -189,7 +187,7 @@ def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iter
     def motion_at(displacement: Tensor) -> Tensor:
         places = torch.addcmul(base, displacement, scale).permute(0, 2, 3, 1)
         # Beyond the edge the motion is that of the edge.
-        return F.grid_sample(part, places, padding_mode="border", align_corners=True)
+        return _sampled(part, places, padding="border")
 
     motion_here = part[:, :, rows]
     displacement = torch.zeros_like(motion_here)
@@ -252,9 +250,7 @@ def _reader(
     def read(displacement: Tensor) -> Tensor:
         parts = (displacement * _PARTS).round_()
         places = torch.addcmul(base, parts, scale).permute(0, 2, 3, 1)
-        sampled = F.grid_sample(
-            source, places, mode=_TORCH_MODES[mode], padding_mode="zeros", align_corners=True
-        )
+        sampled = _sampled(source, places, padding="zeros", mode=_TORCH_MODES[mode])
         weighted, weight = sampled[:, : shape[0]], sampled[:, shape[0] :]
         # The clamp changes no value that is said, and lets no gradient be divided by zero.
         return (weighted / weight.clamp(min=_ENOUGH)).masked_fill_(weight < _ENOUGH, torch.nan)

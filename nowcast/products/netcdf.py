@@ -9,9 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import netCDF4
+
 from nowcast.field import schema
 from nowcast.field.atomic import written_beside
-from nowcast.products import description, encoding
+from nowcast.products import chunks, description, encoding
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,16 +26,14 @@ class NetCdf:
     """A forecast as ``YYYYmmddTHHMMZ.nc``, named for its issue time.
 
     Attributes:
-        compression: ``zlib``, which everybody reads, or ``zstd``: faster, and younger than many
+        compression: ``zlib``, which everybody reads, or ``zstd``: smaller, and younger than many
             readers.
-        level: of the compression; higher is smaller and slower.
         attrs: global attributes that go before those of the forecast: the institution, say.
         clock: the time of writing (UTC), which goes into ``history`` and ``date_created``.
 
     """
 
     compression: Compression = "zlib"
-    level: int = 1
     attrs: Mapping[str, Any] = field(default_factory=dict)
     clock: Callable[[], datetime] = description.utc_now
 
@@ -43,7 +43,7 @@ class NetCdf:
         attrs = description.forecast_attributes(forecast, written=self.clock(), more=self.attrs)
         raw = encoding.on_disk(forecast, attrs=attrs, content="modelResult")
         with written_beside(path) as beside:
-            _write(raw, beside, compression=self.compression, level=self.level)
+            _write(raw, beside, compression=self.compression)
         return path
 
 
@@ -54,23 +54,40 @@ def write_frames(
     attrs: Mapping[str, Any] | None = None,
     clock: Callable[[], datetime] = description.utc_now,
     compression: Compression = "zlib",
-    level: int = 1,
 ) -> Path:
     """Write observed frames as CF NetCDF (time, y, x), one chunk a frame. Raises ProductError."""
     observed = schema.as_frames(frames)
     described = description.frames_attributes(observed, written=clock(), more=attrs or {})
     raw = encoding.on_disk(observed, attrs=described, content="physicalMeasurement")
     with written_beside(path) as beside:
-        _write(raw, beside, compression=compression, level=level)
+        _write(raw, beside, compression=compression)
     return Path(path)
 
 
-def _write(raw: xr.Dataset, path: Path, *, compression: Compression, level: int) -> None:
+def _write(raw: xr.Dataset, path: Path, *, compression: Compression) -> None:
     """Write raw values to ``path``; every failure is an OSError."""
-    options = {"compression": compression, "complevel": level, "shuffle": True, "fletcher32": True}
-    stored = encoding.encodings(raw, chunks="chunksizes", compression=options)
+    apart = compression == "zlib"  # its chunks are made outside of the library
+    filters = chunks.FILTERS if apart else {**chunks.FILTERS, "compression": compression}
+    stored = encoding.encodings(raw, chunks="chunksizes", compression=filters)
+    fields = {}
     try:
-        raw.to_netcdf(path, engine="netcdf4", encoding=stored)
+        with netCDF4.Dataset(path, "w") as file:
+            for dimension, size in raw.sizes.items():
+                file.createDimension(str(dimension), size)
+            for name, variable in raw.variables.items():
+                options = stored[name]
+                fill = options.pop("_FillValue")
+                dims = [str(dimension) for dimension in variable.dims]
+                made = file.createVariable(
+                    str(name), variable.dtype, dims, fill_value=fill, **options
+                )
+                made.setncatts(variable.attrs)
+                if apart and "chunksizes" in options:
+                    fields[str(name)] = variable.values
+                else:
+                    made[...] = variable.values
+            file.setncatts(raw.attrs)
+        chunks.fill(path, fields)
     except (RuntimeError, OSError) as error:
         raise _cause(path, error) from error
 

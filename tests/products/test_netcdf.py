@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -357,11 +356,13 @@ def test_a_reader_never_sees_half_a_forecast_nor_does_a_killed_writer_leave_one(
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{WRITING}"
     command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout.readline() == "ready\n"
-        shapes = [read_forecast(path)["rainfall_rate"].shape for _ in range(30)]
-        while read_forecast(path).sizes["y"] != 96:
-            assert child.poll() is None
-        child.send_signal(signal.SIGKILL)
+        try:
+            assert child.stdout.readline() == "ready\n"
+            shapes = [read_forecast(path)["rainfall_rate"].shape for _ in range(30)]
+            while read_forecast(path).sizes["y"] != 96:
+                assert child.poll() is None
+        finally:
+            child.kill()
     assert set(shapes) <= {(3, 8, 9), (3, 96, 96)}
     expected = forecast(kind="full", grid=grid_of("knmi", height=96, width=96))
     xr.testing.assert_equal(read_forecast(path), expected)
