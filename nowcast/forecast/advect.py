@@ -16,7 +16,8 @@ seen. So a field keeps the size of its seen area, whereas pysteps loses a cell a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that torch's users know
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-Padding = Literal["zeros", "border"]
 Mode = Literal["linear", "nearest"]
 
 _TORCH_MODES = {"linear": "bilinear", "nearest": "nearest"}
@@ -37,10 +37,8 @@ _TORCH_MODES = {"linear": "bilinear", "nearest": "nearest"}
 _PARTS = 4096
 # How much of the interpolation weight must lie on seen cells for a value to be said.
 _ENOUGH = 0.5
-# Rows are moved so many cells at once: what that takes on the way stays small beside the fields.
-_BLOCK_CELLS = 2**18
-# torch spreads grid_sample over threads by the batch alone: rows are given to it as so many images.
-_BANDS = 64
+# torch spreads an operation over threads from 32768 values on.
+_BAND_VALUES = 32767
 
 
 def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
@@ -56,9 +54,11 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
     part = _part(motion, substeps=substeps)
     leads = torch.empty((steps, *motion.shape), device=motion.device)
 
-    for rows in _blocks(part):
+    def follow(rows: slice) -> None:
         for lead, way in enumerate(_trajectory(part, rows, steps=steps, substeps=substeps)):
             leads[lead, :, rows] = way
+
+    _in_bands(follow, fields=part)
     return leads
 
 
@@ -85,10 +85,13 @@ def warp(
         read = _reader(source, shape=shape, rows=slice(0, height), mode=mode)
         return read(ways).reshape(count, channels, height, width)
     moved = torch.empty(fields.shape, dtype=torch.float32, device=fields.device)
-    for rows in _blocks(fields):
+
+    def arrive(rows: slice) -> None:
         for n, way in enumerate(ways):
             read = _reader(source[n : n + 1], shape=shape, rows=rows, mode=mode)
-            moved[n, :, rows] = read(way[None, :, rows])[0]
+            read(way[None, :, rows], into=moved[n : n + 1, :, rows])
+
+    _in_bands(arrive, fields=fields)
     return moved.reshape(count, channels, height, width)
 
 
@@ -111,19 +114,20 @@ def extrapolate(
     source, shape = _seen_and_padded(layers), layers.shape[1:]
     forecast = torch.empty((steps, *field.shape), dtype=torch.float32, device=field.device)
 
+    if torch.is_grad_enabled() and field.requires_grad:
+        rows = slice(0, shape[1])
+        read = _reader(source, shape=shape, rows=rows, mode=mode)
+        for lead, way in enumerate(_trajectory(part, rows, steps=steps, substeps=substeps)):
+            forecast[lead] = read(way.unsqueeze(0)).reshape(field.shape)
+        return forecast
+
     def follow(rows: slice) -> None:
         read = _reader(source, shape=shape, rows=rows, mode=mode)
         trajectory = _trajectory(part, rows, steps=steps, substeps=substeps)
-        for lead, way in enumerate(trajectory):
-            moved = read(way.unsqueeze(0)).reshape(*field.shape[:-2], -1, shape[2])
-            forecast[lead, ..., rows, :] = moved
+        for moved, way in zip(forecast, trajectory, strict=True):
+            read(way.unsqueeze(0), into=moved.view(layers.shape)[:, :, rows])
 
-    if torch.is_grad_enabled() and field.requires_grad:
-        follow(slice(0, shape[1]))
-    else:
-        with torch.no_grad():
-            for rows in _blocks(layers):
-                follow(rows)
+    _in_bands(follow, fields=layers)
     return forecast
 
 
@@ -156,38 +160,42 @@ def _part(motion: Tensor, *, substeps: int) -> Tensor:
     return (motion.detach().float() / substeps).unsqueeze(0)
 
 
-def _blocks(fields: Tensor) -> list[slice]:
-    """The rows of ``fields`` (N, C, H, W), some at a time; each cell goes its way alone."""
+def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
+    """``work`` on every band of rows of ``fields`` (N, C, H, W), on as many threads as torch has.
+
+    The rows go their ways alone. A band is small enough to stay in the cache and below the size
+    from which torch spreads each operation over threads, which costs more than it gains here, and
+    very much more on a busy machine. The bands do not depend on the number of threads.
+    """
     height, width = fields.shape[-2:]
-    rows = max(1, _BLOCK_CELLS // width)
-    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    rows = max(1, _BAND_VALUES // width) if not fields.is_cuda else height
+    bands = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    inference = torch.is_inference_mode_enabled()
 
+    def work_without_graph(rows: slice) -> None:
+        # These modes belong to a thread: a new one knows nothing of its caller's.
+        with torch.no_grad(), torch.inference_mode(inference):
+            work(rows)
 
-def _sampled(source: Tensor, places: Tensor, *, padding: Padding, mode: str = "bilinear") -> Tensor:
-    """The ``source`` (N, C, H, W) at ``places`` (N, h, w, 2) of grid_sample: (N, C, h, w)."""
-
-    def sample(source: Tensor, places: Tensor) -> Tensor:
-        return F.grid_sample(source, places, mode=mode, padding_mode=padding, align_corners=True)
-
-    count, height, width, _ = places.shape
-    rows = -(-height // _BANDS)
-    if count > 1 or rows == 1 or source.is_cuda or source.requires_grad:
-        return sample(source, places)
-    bands = -(-height // rows)
-    places = F.pad(places, (0, 0, 0, 0, 0, bands * rows - height))
-    sampled = sample(source.expand(bands, -1, -1, -1), places.view(bands, rows, width, 2))
-    return sampled.transpose(0, 1).reshape(1, -1, bands * rows, width)[:, :, :height]
+    if len(bands) == 1:
+        work_without_graph(bands[0])
+        return
+    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as threads:
+        list(threads.map(work_without_graph, bands))
 
 
 def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
     """The displacement (2, rows, W) after each step; the same memory, moved on, every time."""
-    shape = part.shape[-2:]
-    base, scale = _coordinates(shape, rows, size=shape, device=part.device)
+    height, width = part.shape[-2:]
+    x, along = _coordinates(width, slice(0, width), device=part.device)
+    y, down = _coordinates(height, rows, device=part.device)
+    base = torch.stack(torch.meshgrid(x, y, indexing="xy")).unsqueeze(0)
+    scale = base.new_tensor([along, down]).reshape(1, 2, 1, 1)
 
     def motion_at(displacement: Tensor) -> Tensor:
         places = torch.addcmul(base, displacement, scale).permute(0, 2, 3, 1)
         # Beyond the edge the motion is that of the edge.
-        return _sampled(part, places, padding="border")
+        return F.grid_sample(part, places, padding_mode="border", align_corners=True)
 
     motion_here = part[:, :, rows]
     displacement = torch.zeros_like(motion_here)
@@ -199,19 +207,14 @@ def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iter
             yield displacement[0]
 
 
-def _coordinates(
-    shape: torch.Size, rows: slice, *, size: torch.Size, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Some rows of a field of ``shape`` in grid_sample's coordinates of an image of ``size``.
+def _coordinates(length: int, part: slice, *, device: torch.device) -> tuple[Tensor, float]:
+    """A part of an axis of ``length`` cells in grid_sample's coordinates, and what a cell measures.
 
-    (1, 2, rows, W), x first, -1 and 1 being the centres of the image's outer cells; and what a
-    cell measures in them, (1, 2, 1, 1).
+    -1 and 1 are the centres of the outer cells.
     """
-    down, along = (2.0 / max(length - 1, 1) for length in size)
-    y = torch.arange(rows.start, rows.stop, device=device, dtype=torch.float32) * down - 1.0
-    x = torch.arange(shape[1], device=device, dtype=torch.float32) * along - 1.0
-    base = torch.stack(torch.meshgrid(x, y, indexing="xy")).unsqueeze(0)
-    return base, torch.tensor([along, down], device=device).reshape(1, 2, 1, 1)
+    cell = 2.0 / max(length - 1, 1)
+    places = torch.arange(part.start, part.stop, device=device, dtype=torch.float32)
+    return places * cell - 1.0, cell
 
 
 def _seen_and_padded(fields: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -224,9 +227,11 @@ def _seen_and_padded(fields: Tensor, seen: Tensor | None = None) -> Tensor:
     count, channels, height, width = fields.shape
     masks = torch.isfinite(fields) if seen is None else seen.expand(count, 1, height, width)
     room = (_room(height), _room(width))
-    both = fields.new_zeros((count, channels + masks.shape[1], *room), dtype=torch.float32)
+    both = fields.new_empty((count, channels + masks.shape[1], *room), dtype=torch.float32)
     both[:, :channels, :height, :width] = torch.where(masks, fields, 0.0)
     both[:, channels:, :height, :width] = masks
+    both[..., height:, :] = 0.0
+    both[..., :height, width:] = 0.0
     return both
 
 
@@ -236,23 +241,38 @@ def _room(length: int) -> int:
     return int(2**power) + 1
 
 
-def _reader(
-    source: Tensor, *, shape: torch.Size, rows: slice, mode: Mode
-) -> Callable[[Tensor], Tensor]:
-    """What reads the ``source`` of _seen_and_padded at a displacement of some rows.
+class _Reader(Protocol):
+    """What reads a source at a displacement (N, 2, rows, W) of some rows, in cells."""
 
-    ``shape`` is that of the fields, (C, H, W). It takes (N, 2, rows, W) in cells and gives
-    (N, C, rows, W).
-    """
-    base, scale = _coordinates(shape[1:], rows, size=source.shape[-2:], device=source.device)
-    scale = scale / _PARTS
+    def __call__(self, displacement: Tensor, *, into: Tensor | None = None) -> Tensor:
+        """The fields there, (N, C, rows, W), in new memory or ``into`` that which is given."""
+        ...
 
-    def read(displacement: Tensor) -> Tensor:
-        parts = (displacement * _PARTS).round_()
-        places = torch.addcmul(base, parts, scale).permute(0, 2, 3, 1)
-        sampled = _sampled(source, places, padding="zeros", mode=_TORCH_MODES[mode])
+
+def _reader(source: Tensor, *, shape: torch.Size, rows: slice, mode: Mode) -> _Reader:
+    """A reader of the ``source`` of _seen_and_padded for fields of ``shape`` (C, H, W)."""
+    x, along = _coordinates(source.shape[3], slice(0, shape[2]), device=source.device)
+    y, down = _coordinates(source.shape[2], rows, device=source.device)
+    axes = (x, along / _PARTS), (y.unsqueeze(1), down / _PARTS)
+
+    def read(displacement: Tensor, *, into: Tensor | None = None) -> Tensor:
+        places = displacement.new_empty((*displacement[:, 0].shape, 2))
+        for axis, (start, part) in enumerate(axes):
+            parts = (displacement[:, axis] * _PARTS).round_()
+            torch.add(start, parts, alpha=part, out=places[..., axis])
+        sampled = F.grid_sample(
+            source, places, mode=_TORCH_MODES[mode], padding_mode="zeros", align_corners=True
+        )
         weighted, weight = sampled[:, : shape[0]], sampled[:, shape[0] :]
-        # The clamp changes no value that is said, and lets no gradient be divided by zero.
-        return (weighted / weight.clamp(min=_ENOUGH)).masked_fill_(weight < _ENOUGH, torch.nan)
+        if into is None or source.is_cuda:
+            # The clamp changes no value that is said, and lets no gradient be divided by zero.
+            means = weighted / weight.clamp(min=_ENOUGH)
+            means = means.masked_fill_(weight < _ENOUGH, torch.nan)
+            return means if into is None else into.copy_(means)
+        weight.masked_fill_(weight < _ENOUGH, torch.nan)
+        for layer in range(shape[0]):  # one by one: see _in_bands
+            own = weight[:, min(layer, weight.shape[1] - 1)]
+            torch.div(weighted[:, layer], own, out=into[:, layer])
+        return into
 
     return read
