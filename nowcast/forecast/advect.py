@@ -62,14 +62,11 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
     return leads
 
 
-def warp(
-    fields: Tensor, displacement: Tensor, *, mode: Mode = "linear", seen: Tensor | None = None
-) -> Tensor:
+def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tensor:
     """The ``fields`` (N, C, H, W) as they arrive over a ``displacement`` (N or 1, 2, H, W).
 
-    float32 of the same shape; NaN where too little was seen. Layers that were all seen in the same
-    cells are quicker with ``seen`` (H, W), which says where: their values elsewhere are not used.
-    Differentiable with respect to the fields. Raises SchemaError where the shapes do not fit.
+    float32 of the same shape; NaN where too little was seen. Differentiable with respect to the
+    fields. Raises SchemaError where the shapes do not fit.
     """
     count, channels, height, width = fields.shape
     if displacement.shape not in ((count, 2, height, width), (1, 2, height, width)):
@@ -79,7 +76,7 @@ def warp(
         )
     if displacement.shape[0] == 1:  # one way for all: let the fields share it as channels
         fields = fields.reshape(1, count * channels, height, width)
-    source, shape = _seen_and_padded(fields, seen), fields.shape[1:]
+    source, shape = _seen_and_padded(fields), fields.shape[1:]
     ways = displacement.detach().to(fields.device, torch.float32)
     if torch.is_grad_enabled() and fields.requires_grad:
         read = _reader(source, shape=shape, rows=slice(0, height), mode=mode)
@@ -93,6 +90,32 @@ def warp(
 
     _in_bands(arrive, fields=fields)
     return moved.reshape(count, channels, height, width)
+
+
+class Carrier:
+    """Moves layers as ``warp`` does, again and again, that were all seen in the same cells.
+
+    It reads one mask for all, and keeps its memory: a third of the time of ``warp``.
+    """
+
+    def __init__(self, seen: Tensor, *, layers: int) -> None:
+        """``seen`` (H, W) says where; values elsewhere are not used."""
+        self._seen = seen
+        masks = seen.expand(1, 1, *seen.shape)
+        self._source = _padded(masks.new_zeros((1, layers, *seen.shape)), masks)
+
+    def __call__(self, layers: Tensor, displacement: Tensor) -> Tensor:
+        """The ``layers`` (C, H, W) as they arrive over a ``displacement`` (2, H, W)."""
+        source, (height, width) = self._source, self._seen.shape
+        source[0, :-1, :height, :width] = torch.where(self._seen, layers, 0.0)
+        moved = torch.empty(layers.shape, dtype=torch.float32, device=layers.device)
+
+        def arrive(rows: slice) -> None:
+            read = _reader(source, shape=layers.shape, rows=rows, mode="linear")
+            read(displacement[None, :, rows], into=moved[None, :, rows])
+
+        _in_bands(arrive, fields=layers)
+        return moved
 
 
 def extrapolate(
@@ -217,21 +240,23 @@ def _coordinates(length: int, part: slice, *, device: torch.device) -> tuple[Ten
     return places * cell - 1.0, cell
 
 
-def _seen_and_padded(fields: Tensor, seen: Tensor | None = None) -> Tensor:
-    """The fields (N, C, H, W) without NaN, and their masks: (N, 2C, H', W'), or (N, C + 1, H', W').
+def _seen_and_padded(fields: Tensor) -> Tensor:
+    """The fields (N, C, H, W) without NaN, and their masks, as ``_padded`` has them."""
+    masks = torch.isfinite(fields)
+    return _padded(torch.where(masks, fields, 0.0), masks)
+
+
+def _padded(fields: Tensor, masks: Tensor) -> Tensor:
+    """The fields (N, C, H, W), and their masks or one for all: (N, 2C or C + 1, H', W').
 
     H' and W' are powers of two plus one: grid_sample wants coordinates from -1 to 1, and only so
     are whole cells exact in float32. What is added at the end is unseen, as all beyond the edge.
-    The mask is one for all fields of an N where ``seen`` (H, W) gives it.
     """
     count, channels, height, width = fields.shape
-    masks = torch.isfinite(fields) if seen is None else seen.expand(count, 1, height, width)
-    room = (_room(height), _room(width))
-    both = fields.new_empty((count, channels + masks.shape[1], *room), dtype=torch.float32)
-    both[:, :channels, :height, :width] = torch.where(masks, fields, 0.0)
+    shape = (count, channels + masks.shape[1], _room(height), _room(width))
+    both = torch.zeros(shape, dtype=torch.float32, device=fields.device)
+    both[:, :channels, :height, :width] = fields
     both[:, channels:, :height, :width] = masks
-    both[..., height:, :] = 0.0
-    both[..., :height, width:] = 0.0
     return both
 
 

@@ -132,6 +132,10 @@ class RainHead:
         rate = self.scaling.rate_mm_h(self.scaled_rate(output)).unsqueeze(0)
         return torch.cat([rate, torch.sigmoid(self.logits(output))]) if chances else rate
 
+    def layers(self, *, chances: bool) -> int:
+        """How many layers are said."""
+        return 1 + len(self.thresholds_mm_h) * chances
+
     def decided(self, *, steps: int) -> NDArray[np.float32] | None:
         """The decisions for ``steps`` leads, (threshold, lead); None where never fixed."""
         if not self.decisions:

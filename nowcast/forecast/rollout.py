@@ -11,7 +11,7 @@ import torch
 from mim_core.diagnostics import differences_silent
 from mim_core.patches import from_patches, to_patches
 from mim_core.tiles import can_tile, step_in_tiles
-from nowcast.forecast.advect import warp
+from nowcast.forecast.advect import Carrier
 from nowcast.forecast.head import SEEN_CHANNEL
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ def moved_out(
     seen = inputs[-1, SEEN_CHANNEL] != 0
     steps = len(displacement)
     outputs = at_issue_time(inputs, network=network, steps=steps, effects=beside.effects)
+    carry = Carrier(seen, layers=head.layers(chances=beside.chances) + beside.effects)
     for lead, (output, silent) in enumerate(outputs):
         said = head.said(output, chances=beside.chances)
         if silent is not None:
             said = torch.cat([said, said[:1] - head.said(silent, chances=False)])
-        yield warp(said.unsqueeze(0), displacement[lead : lead + 1], seen=seen)[0]
+        yield carry(said, displacement[lead])
 
 
 def at_issue_time(

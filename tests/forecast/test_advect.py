@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nowcast.field.errors import MethodError, SchemaError
 from nowcast.forecast.advect import (
+    Carrier,
     displacements,
     extrapolate,
     from_lagrangian,
@@ -124,6 +125,17 @@ def test_every_field_can_have_its_own_way() -> None:
     assert same(apart[0], extrapolate(fields[0], uniform(1, 0, (4, 5)), steps=1)[0])
     assert same(apart[1], extrapolate(fields[1], uniform(0, 2, (4, 5)), steps=1)[0])
     assert same(warp(fields, ways[:1])[1], warp(fields[1:], ways[:1])[0])
+
+
+def test_layers_with_one_mask_are_carried_as_they_are_warped() -> None:
+    generator = torch.Generator().manual_seed(3)
+    seen = torch.rand(30, 41, generator=generator) > 0.3
+    ways = displacements(turning(30, 41, degrees=6), steps=3)
+    carry = Carrier(seen, layers=4)
+    for way in ways:  # what an earlier call left behind is not seen in the next one
+        layers = torch.randn(4, 30, 41, generator=generator)
+        expected = warp(torch.where(seen, layers, torch.nan)[None], way[None])[0]
+        assert same(carry(layers, way), expected)
 
 
 def test_displacements_of_a_batch_are_those_of_its_members() -> None:
