@@ -10,6 +10,7 @@ import numpy as np
 from nowcast.field.errors import MissingFramesError
 from nowcast.ingest import walk
 from nowcast.service.spool import state_of
+from nowcast.service.writers import nobody_writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +75,8 @@ class Arrivals:
     Attributes:
         folder: where they arrive, at any depth.
         profile: which names are the feed's.
-        settle_seconds: how long a file must be unchanged before it is looked into.
+        settle_seconds: how long a file must be unchanged before it is looked into, unless the
+            system says that nobody writes to it.
         judged: the state in which each file was judged, by key; what has changed since is new.
 
     """
@@ -85,7 +87,7 @@ class Arrivals:
     judged: dict[str, FileState]
     _names: dict[str, _Told | None] = field(default_factory=dict)
     _seen: dict[str, tuple[FileState, float]] = field(default_factory=dict)
-    _pauses: dict[str, float] = field(default_factory=dict)
+    _pauses: dict[str, tuple[FileState, float]] = field(default_factory=dict)
     _first_look: bool = True
     _fresh: set[str] = field(default_factory=set)
     _learnt: dict[str, np.datetime64] = field(default_factory=dict)
@@ -121,7 +123,9 @@ class Arrivals:
             seen[key] = state, since
             if not self._first_look and before is None:
                 self._fresh.add(key)
-            if not early and monotonic >= max(since + self.settle_seconds, self._pause(key)):
+            if early or monotonic < self._pause(key, state):
+                continue
+            if monotonic >= since + self.settle_seconds or nobody_writes(path):
                 name = told.valid_time, told.series
                 ready.append(Candidate(key, path, state, *name, since, key in self._fresh))
         self._seen, self._first_look = seen, False
@@ -141,8 +145,8 @@ class Arrivals:
             self._news += times
 
     def pause(self, candidate: Candidate, *, until: float) -> None:
-        """Leave a candidate alone until a time on the monotonic clock."""
-        self._pauses[candidate.key] = until
+        """Leave a candidate alone until a time on the monotonic clock, or until it changes."""
+        self._pauses[candidate.key] = candidate.state, until
 
     def _time(self, key: str, told: _Told) -> np.datetime64 | None:
         """The valid time of a file, as its name or an earlier look at its content says."""
@@ -150,8 +154,9 @@ class Arrivals:
             return told.valid_time
         return self._learnt[key]
 
-    def _pause(self, key: str) -> float:
-        return self._pauses.get(key, -np.inf)
+    def _pause(self, key: str, state: FileState) -> float:
+        paused, until = self._pauses.get(key, (state, -np.inf))
+        return until if paused == state else -np.inf
 
     def _ours(self) -> Iterator[tuple[str, Path, _Told]]:
         """The files that may be of the feed, and what their names say."""
