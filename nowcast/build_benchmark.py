@@ -145,21 +145,40 @@ def weights(path: Path, task: Task, *, device: str = "cpu") -> Recurrent:
 
 
 def forecasters(task: Task, paths: Sequence[Path], *, device: str = "cpu") -> dict[str, Forecaster]:
-    """What is scored on a task, by name: the networks of some files, and what they must beat."""
+    """What is scored on a task, by name: the networks of some files, and what they must beat.
+
+    The path ``shipped`` stands for the weights that come with the package. Raises UsageError where
+    there are none for the task.
+    """
     from nowcast.benchmark import evaluation
+    from nowcast.forecast.shipped import SHIPPED
 
     networks = {}
     for path in paths:
-        network = weights(path, task, device=device)
+        shipped = str(path) == SHIPPED
+        network = weights(_shipped(task) if shipped else path, task, device=device)
         kind = type(network).__name__
         # Of several files of weights each is called by its folder too.
-        networks[kind if len(paths) == 1 else f"{kind}, {path.absolute().parent.name}"] = network
+        folder = SHIPPED if shipped else path.absolute().parent.name
+        networks[kind if len(paths) == 1 else f"{kind}, {folder}"] = network
     if len(networks) < len(paths):
         raise UsageError(
             f"two networks of one name among {', '.join(map(str, paths))}, expected weights in "
             "folders of different names, which tell networks of a kind apart"
         )
     return evaluation.forecasters(task, networks)
+
+
+def _shipped(task: Task) -> Path:
+    from nowcast.forecast.shipped import shipped_benchmarks, shipped_weights
+
+    names = shipped_benchmarks()
+    if task.name not in names:
+        raise UsageError(
+            f"--weights shipped: none are shipped for {task.name}, expected one of "
+            f"{', '.join(names)}; train some: nowcast benchmark train {task.name}"
+        )
+    return shipped_weights(f"benchmarks/{task.name}")
 
 
 def scored(

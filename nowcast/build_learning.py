@@ -91,9 +91,9 @@ def tuned_plan(begun: Plan, *, weights: str) -> Plan:
 
     from mim_core import checkpoint
     from nowcast.forecast.head import RainHead
-    from nowcast.forecast.shipped import shipped_weights
+    from nowcast.forecast.shipped import SHIPPED, shipped_weights
 
-    path = shipped_weights() if weights == "shipped" else Path(weights)
+    path = shipped_weights() if weights == SHIPPED else Path(weights)
     try:
         network, metadata = checkpoint.load(path)
     except checkpoint.CheckpointError as error:

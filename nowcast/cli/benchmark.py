@@ -91,7 +91,8 @@ def train(
 def evaluate(
     name: Name,
     weights: Annotated[
-        list[Path] | None, typer.Option(help="Weights to score; may be given again, or left out.")
+        list[Path] | None,
+        typer.Option(help="Weights to score: a file, or shipped; may be given again, or left out."),
     ] = None,
     data: Data = Path(),
     out: Annotated[
@@ -112,7 +113,7 @@ def evaluate(
 
     Example:
 
-        nowcast benchmark evaluate nyc-taxi --weights runs/taxi/weights.safetensors --data DATA
+        nowcast benchmark evaluate nyc-taxi --weights shipped --data DATA
     """
     from nowcast import build_benchmark as build
     from nowcast.benchmark import report
