@@ -9,7 +9,8 @@ peepholes of a pixel belong to one grid; networks with either are refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -25,12 +26,40 @@ _FIRST = {"st_lstm": 1, "predrnn_st_lstm": 2, "causal_lstm": 3}
 _BLOCK = {"st_lstm": 2, "predrnn_st_lstm": 2, "causal_lstm": 4}
 
 
-class _Tile(NamedTuple):
-    """Rows and columns of a tile in the whole field, with its surroundings and within these."""
+class _Span(NamedTuple):
+    """One axis of a tile: from where to where it goes in the field, without and with its halo."""
 
-    with_halo: tuple[slice, slice]
-    kept: tuple[slice, slice]
-    inner: tuple[slice, slice]
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    @property
+    def inner(self) -> slice:
+        """The tile within itself and its halo."""
+        return slice(self.start - self.first, self.stop - self.first)
+
+
+class _Tile(NamedTuple):
+    """Rows and columns of a tile."""
+
+    rows: _Span
+    columns: _Span
+
+    def cut(self, field: Tensor, above: Tensor | None = None) -> Tensor:
+        """The tile with its halo. Its rows ``above`` are taken from there where these are given."""
+        columns = slice(self.columns.first, self.columns.last)
+        if above is None:
+            return field[..., self.rows.first : self.rows.last, columns]
+        below = field[..., self.rows.start : self.rows.last, columns]
+        return torch.cat([above[..., columns], below], dim=-2)
+
+    def paste(self, part: Tensor, whole: Tensor) -> Tensor:
+        """Write what lies within the tile of a ``part``, which has the halo, into the ``whole``."""
+        rows, columns = self.rows, self.columns
+        inner = part[..., rows.inner, columns.inner]
+        whole[..., rows.start : rows.stop, columns.start : columns.stop] = inner
+        return whole
 
 
 def reach(config: MIMConfig) -> int:
@@ -47,14 +76,26 @@ def can_tile(config: MIMConfig) -> bool:
     return not config.layer_norm and config.peepholes == "shared"
 
 
+def _as_it_is(prediction: Tensor) -> Tensor:
+    return prediction
+
+
 @torch.no_grad()
 def step_in_tiles(
-    network: MIM, frame: Tensor, state: NetworkState | None, *, side: int = 192
+    network: MIM,
+    frame: Tensor,
+    state: NetworkState | None,
+    *,
+    side: int = 192,
+    consume: bool = False,
+    keep: Callable[[Tensor], Tensor] = _as_it_is,
 ) -> tuple[Tensor, NetworkState]:
     """``network.step(frame, state)`` in tiles of ``side`` patched pixels; no gradient flows.
 
     A field that is no larger is stepped as it is: tiles cost their surroundings, and a copy.
-    ``frame`` is (B, C, H, W), patched. Raises ValueError for a network that cannot be tiled.
+    ``frame`` is (B, C, H, W), patched. With ``consume`` the new state is written over the old one,
+    which saves the memory of a state. ``keep`` says what of a prediction is wanted, say
+    ``network.field``. Raises ValueError for a network that cannot be tiled.
     """
     if not can_tile(network.config):
         raise ValueError(
@@ -63,56 +104,57 @@ def step_in_tiles(
         )
     height, width = frame.shape[-2:]
     if height <= side and width <= side:
-        stepped: tuple[Tensor, NetworkState] = network.step(frame, state)
-        return stepped
+        prediction, new = network.step(frame, state)
+        return keep(prediction), new
+    halo = reach(network.config)
     whole: tuple[Tensor, NetworkState] | None = None
-    for tile in _tiles(height, width, side=side, halo=reach(network.config)):
+    above: NetworkState | None = None  # the last rows of the old state that were written over
 
-        def cut(field: Tensor, place: tuple[slice, slice] = tile.with_halo) -> Tensor:
-            return field[..., place[0], place[1]]
+    def room(part: Tensor, old: Tensor | None) -> Tensor:
+        return part.new_empty((*part.shape[:-2], height, width)) if old is None else old
 
-        part = network.step(cut(frame), _each(cut, state))
+    for rows in _spans(height, side=side, halo=halo):
+        made = []
+        for columns in _spans(width, side=side, halo=halo):
+            tile = _Tile(rows, columns)
+            prediction, new = network.step(tile.cut(frame), _each(tile.cut, state, above))
+            made.append((tile, (keep(prediction), new)))
         if whole is None:
-            whole = _each(lambda made: made.new_empty((*made.shape[:-2], height, width)), part)
-        _paste(part, into=whole, tile=tile)
+            whole = _each(room, made[0][1], (None, state if consume else None))
+        if consume:
+            above = _each(partial(_last_rows, rows=rows, count=halo), state, above)
+        for tile, part in made:
+            _each(tile.paste, part, whole)
     assert whole is not None  # a field has at least one tile
     return whole
 
 
-def _tiles(height: int, width: int, *, side: int, halo: int) -> Iterator[_Tile]:
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            rows, inner_rows, kept_rows = _span(top, side=side, halo=halo, length=height)
-            columns, inner_columns, kept_columns = _span(left, side=side, halo=halo, length=width)
-            yield _Tile(
-                with_halo=(rows, columns),
-                kept=(kept_rows, kept_columns),
-                inner=(inner_rows, inner_columns),
-            )
+def _spans(length: int, *, side: int, halo: int) -> list[_Span]:
+    """An axis cut into tiles."""
+    found = []
+    for start in range(0, length, side):
+        stop = min(start + side, length)
+        found.append(_Span(start, stop, max(start - halo, 0), min(stop + halo, length)))
+    return found
 
 
-def _span(start: int, *, side: int, halo: int, length: int) -> tuple[slice, slice, slice]:
-    """One axis of a tile: with its halo, what to keep within that, and where it belongs."""
-    stop = min(start + side, length)
-    first, last = max(start - halo, 0), min(stop + halo, length)
-    return slice(first, last), slice(start - first, stop - first), slice(start, stop)
+def _last_rows(field: Tensor, above: Tensor | None, *, rows: _Span, count: int) -> Tensor:
+    """A copy of the last rows of the field up to the end of a row of tiles, ``above`` these."""
+    own = field[..., rows.start : rows.stop, :]
+    return (own if above is None else torch.cat([above, own], dim=-2))[..., -count:, :].clone()
 
 
-def _each(work: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
-    """The same nested tuples with ``work`` done on every tensor; None stays None."""
+def _each(work: Callable[..., Tensor], tree: Tree, *others: Any) -> Tree:
+    """The same nested tuples with ``work`` done on every tensor; None stays None.
+
+    It is given the tensors in the same place of the ``others`` too; None where these are None.
+    """
     found: Any = tree
     if isinstance(found, Tensor):
-        found = work(found)
+        found = work(found, *others)
     elif found is not None:
-        parts = [_each(work, part) for part in found]
+        beside = [(None,) * len(found) if other is None else other for other in others]
+        parts = [_each(work, *same) for same in zip(found, *beside, strict=True)]
         found = type(found)(*parts) if hasattr(found, "_fields") else tuple(parts)
     result: Tree = found
     return result
-
-
-def _paste(part: Any, *, into: Any, tile: _Tile) -> None:
-    if isinstance(part, Tensor):
-        into[..., tile.kept[0], tile.kept[1]] = part[..., tile.inner[0], tile.inner[1]]
-    elif part is not None:
-        for piece, target in zip(part, into, strict=True):
-            _paste(piece, into=target, tile=tile)

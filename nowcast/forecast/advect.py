@@ -62,6 +62,20 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
     return leads
 
 
+def paths(motion: Tensor, *, steps: int) -> Iterator[Tensor]:
+    """The ``displacements`` of 1 to ``steps`` time steps one by one, in the memory of a few."""
+    part = _part(motion, substeps=1)
+    going = {rows.start: _trajectory(part, rows, steps=steps, substeps=1) for rows in _bands(part)}
+    for _ in range(steps):
+        way = torch.empty(motion.shape, device=motion.device)
+
+        def go_on(rows: slice, way: Tensor = way) -> None:
+            way[:, rows] = next(going[rows.start])
+
+        _in_bands(go_on, fields=part)
+        yield way
+
+
 def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tensor:
     """The ``fields`` (N, C, H, W) as they arrive over a ``displacement`` (N or 1, 2, H, W).
 
@@ -167,15 +181,6 @@ def to_lagrangian(frames: Tensor, motion: Tensor, *, mode: Mode = "linear") -> T
     return torch.cat([warp(frames[:-1], ways.flip(0), mode=mode), frames[-1:].float()])
 
 
-def from_lagrangian(fields: Tensor, motion: Tensor, *, mode: Mode = "linear") -> Tensor:
-    """The ``fields`` (L, C, H, W) at issue time moved out along ``motion`` (2, H, W).
-
-    Field k (from 0) is moved k + 1 steps: lead 1, 2, ... of a forecast made at issue time.
-    """
-    ways = displacements(motion.to(fields.device), steps=fields.shape[0])
-    return warp(fields, ways, mode=mode)
-
-
 def _part(motion: Tensor, *, substeps: int) -> Tensor:
     """The motion (2, H, W) of one substep, (1, 2, H, W), or a MethodError where it has holes."""
     if not torch.isfinite(motion).all():
@@ -190,9 +195,7 @@ def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
     from which torch spreads each operation over threads, which costs more than it gains here, and
     very much more on a busy machine. The bands do not depend on the number of threads.
     """
-    height, width = fields.shape[-2:]
-    rows = max(1, _BAND_VALUES // width) if not fields.is_cuda else height
-    bands = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    bands = _bands(fields)
     inference = torch.is_inference_mode_enabled()
 
     def work_without_graph(rows: slice) -> None:
@@ -205,6 +208,12 @@ def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
         return
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as threads:
         list(threads.map(work_without_graph, bands))
+
+
+def _bands(fields: Tensor) -> list[slice]:
+    height, width = fields.shape[-2:]
+    rows = max(1, _BAND_VALUES // width) if not fields.is_cuda else height
+    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
 
 
 def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ from mim_core import checkpoint
 from mim_core.tiles import can_tile
 from nowcast.field import schema
 from nowcast.field.errors import MethodError, WeightsError
-from nowcast.forecast.advect import displacements, to_lagrangian, warp
+from nowcast.forecast.advect import displacements, paths, to_lagrangian, warp
 from nowcast.forecast.base import require_history
 from nowcast.forecast.extrapolation import motion_variables
 from nowcast.forecast.head import RainHead, Sampling
@@ -165,20 +165,20 @@ class Mim:
         """Rates (steps, y, x), and chances, members and effects, each None where not asked for."""
         frames = torch.from_numpy(past["rainfall_rate"].values[-self.history :].copy())
         frames, velocity = frames.to(self.device), torch.from_numpy(motion).to(self.device)
-        ways = displacements(velocity, steps=steps)
         says_chances = self._says_chances(frames.shape[1:], steps=steps)
         rate = torch.empty((steps, *frames.shape[1:]))
         count = len(self.thresholds_mm_h) if says_chances else 0
         chances = torch.empty((count, *rate.shape))
         effects = torch.empty(rate.shape if self.effects else 0)
         sampling = Sampling.of(past)
-        for lead, layers in enumerate(self._layers(frames, velocity, sampling, ways=ways)):
+        for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
             said = self._loaded.head.amount(lead) * layers[0]
             rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
             chances[:, lead] = layers[1 : 1 + count]
             if self.effects:
                 effects[lead] = self._loaded.head.amount(lead) * layers[-1]
-        members = self._drawn(chances, sampling, past=past, ways=ways) if self.members else None
+        ways = displacements(velocity, steps=steps) if self.members else None
+        members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
         chances.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
         return (
             rate.numpy(),
@@ -188,22 +188,24 @@ class Mim:
         )
 
     def _layers(
-        self, frames: Tensor, velocity: Tensor, sampling: Sampling, *, ways: Tensor
+        self, frames: Tensor, velocity: Tensor, sampling: Sampling, *, steps: int
     ) -> Iterator[Tensor]:
         """For each lead the rate and the probabilities, (1 + K, y, x)."""
         network, head, _ = self._loaded
-        chances = self._says_chances(frames.shape[1:], steps=len(ways))
+        ways = paths(velocity, steps=steps)
         if not bool((frames > DRIZZLE_MM_H).any()):  # dry in, dry out
             unseen = torch.where(torch.isnan(frames[-1:]), torch.nan, 0.0)
             dry = unseen.expand(1 + len(head.thresholds_mm_h), *frames.shape[1:])
             return (warp(dry[None], way[None])[0] for way in ways)
-        moved = to_lagrangian(frames.unsqueeze(1), velocity)[:, 0]
         return moved_out(
-            head.inputs(moved, sampling),
+            to_lagrangian(frames.unsqueeze(1), velocity)[:, 0],
+            sampling,
             network=network,
             head=head,
-            displacement=ways,
-            beside=Beside(chances=chances, effects=self.effects),
+            ways=ways,
+            beside=Beside(
+                chances=self._says_chances(frames.shape[1:], steps=steps), effects=self.effects
+            ),
         )
 
     def _drawn(

@@ -13,7 +13,7 @@ from nowcast.forecast.advect import (
     Carrier,
     displacements,
     extrapolate,
-    from_lagrangian,
+    paths,
     to_lagrangian,
     warp,
 )
@@ -138,6 +138,13 @@ def test_layers_with_one_mask_are_carried_as_they_are_warped() -> None:
         assert same(carry(layers, way), expected)
 
 
+def test_paths_one_by_one_are_the_displacements() -> None:
+    motion = turning(70, 900, degrees=6)  # several bands
+    ways = list(paths(motion, steps=3))
+    assert torch.equal(torch.stack(ways), displacements(motion, steps=3))
+    assert list(paths(motion, steps=0)) == []
+
+
 def test_displacements_of_a_batch_are_those_of_its_members() -> None:
     motions = torch.stack([turning(9, 12, degrees=5), uniform(1, 2, (9, 12))])
     batch = displacements(motions, steps=3)
@@ -155,7 +162,8 @@ def test_frames_of_a_drifting_storm_agree_at_issue_time() -> None:
     seen = ~torch.isnan(still)
     assert seen.sum(dim=-1)[:, 0, 0].tolist() == [6, 8, 10, 12]
     assert torch.equal(still[seen], frames[-1:].expand(4, 1, 3, 12)[seen])
-    out = from_lagrangian(frames[-1:].expand(2, 1, 3, 12), uniform(2, 0, (3, 12)))
+    ways = displacements(uniform(2, 0, (3, 12)), steps=2)
+    out = warp(frames[-1:].expand(2, 1, 3, 12), ways)
     assert same(out, extrapolate(frames[-1], uniform(2, 0, (3, 12)), steps=2))
 
 

@@ -23,29 +23,61 @@ def network(**changes: object) -> MIM:
     return made
 
 
+ARCHITECTURES = st.fixed_dictionaries(
+    {
+        "first_layer": st.sampled_from(["st_lstm", "predrnn_st_lstm", "causal_lstm"]),
+        "difference_input": st.sampled_from(["released", "figure"]),
+        "blend_kernel": st.sampled_from([0, 3, 5]),
+        "patch": st.sampled_from([1, 2]),
+    }
+)
+
+
 @given(
-    first=st.sampled_from(["st_lstm", "predrnn_st_lstm", "causal_lstm"]),
-    difference=st.sampled_from(["released", "figure"]),
+    changes=ARCHITECTURES,
     size=st.tuples(st.integers(3, 40), st.integers(3, 40)),
     side=st.integers(5, 24),
-    blend=st.sampled_from([0, 3, 5]),
-    patch=st.sampled_from([1, 2]),
+    consume=st.booleans(),
 )
 def test_tiles_equal_the_whole(
-    first: str, difference: str, size: tuple[int, int], side: int, blend: int, patch: int
+    *, changes: dict[str, object], size: tuple[int, int], side: int, consume: bool
 ) -> None:
-    net = network(first_layer=first, difference_input=difference, blend_kernel=blend, patch=patch)
-    frames = torch.randn(3, 1, 2 * patch**2, *size, dtype=torch.float64)
+    net = network(**changes)
+    frames = torch.randn(3, 1, net.config.patched_channels, *size, dtype=torch.float64)
     whole: NetworkState | None = None
     tiled: NetworkState | None = None
     with torch.no_grad():
         for frame in frames:
             expected, whole = net.step(frame, whole)
-            found, tiled = step_in_tiles(net, frame, tiled, side=side)
+            found, tiled = step_in_tiles(net, frame, tiled, side=side, consume=consume)
             torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
     assert whole is not None
     assert tiled is not None
     torch.testing.assert_close(tiled.memory, whole.memory, rtol=1e-9, atol=1e-12)
+
+
+def test_a_state_is_written_over_where_it_is_given_up_and_left_alone_else() -> None:
+    net = network()
+    frames = torch.randn(3, 1, 2, 20, 30, dtype=torch.float64)
+    _, state = step_in_tiles(net, frames[0], None, side=8)
+    _, state = step_in_tiles(net, frames[1], state, side=8)
+    before = state.memory.clone()
+    kept, new = step_in_tiles(net, frames[2], state, side=8)
+    assert torch.equal(state.memory, before)
+    given_up, same = step_in_tiles(net, frames[2], state, side=8, consume=True)
+    assert torch.equal(given_up, kept)
+    assert torch.equal(same.memory, new.memory)
+    assert same.memory is state.memory
+    assert same.blocks[1].cell is state.blocks[1].cell
+
+
+def test_what_is_not_wanted_of_a_prediction_takes_no_room() -> None:
+    net = network(out_channels=5, patch=2, num_hidden=(4, 4))
+    frame = torch.randn(1, 8, 20, 30, dtype=torch.float64)
+    whole, _ = net.step(frame, None)
+    found, _ = step_in_tiles(net, frame, None, side=8, keep=net.field)
+    torch.testing.assert_close(found, net.field(whole), rtol=1e-9, atol=1e-12)
+    assert found.shape[1] == 8
 
 
 @pytest.mark.parametrize("first", ["st_lstm", "predrnn_st_lstm", "causal_lstm"])
