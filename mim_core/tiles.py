@@ -121,7 +121,7 @@ def step_in_tiles(
             made.append((tile, (keep(prediction), new)))
         if whole is None:
             whole = _each(room, made[0][1], (None, state if consume else None))
-        if consume:
+        if consume and halo > 0:
             above = _each(partial(_last_rows, rows=rows, count=halo), state, above)
         for tile, part in made:
             _each(tile.paste, part, whole)

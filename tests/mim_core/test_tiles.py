@@ -27,6 +27,7 @@ ARCHITECTURES = st.fixed_dictionaries(
     {
         "first_layer": st.sampled_from(["st_lstm", "predrnn_st_lstm", "causal_lstm"]),
         "difference_input": st.sampled_from(["released", "figure"]),
+        "kernel_size": st.sampled_from([1, 3, 5]),
         "blend_kernel": st.sampled_from([0, 3, 5]),
         "patch": st.sampled_from([1, 2]),
     }
