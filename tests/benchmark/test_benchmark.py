@@ -27,6 +27,7 @@ from nowcast.benchmark.training import Run, train
 from nowcast.cli.app import app
 from nowcast.cli.benchmark import group
 from nowcast.field.errors import FormatError, NowcastError, UsageError, WeightsError
+from nowcast.forecast import shipped
 
 SMALL = """
 title = "small"
@@ -298,6 +299,39 @@ def test_every_profile_that_ships_can_be_built() -> None:
         full = name.endswith(("-full", "-wide"))
         assert (profile.training.steps == 80_000) == full, name
         assert ("Unmeasured without a GPU" in profile.about) == full, name
+
+
+@pytest.fixture(scope="module")
+def benchmark_data(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder as the profiles expect it, with walking frames in Human3.6M's layout."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("traffic", "radar", "digits"):
+        (folder / name).symlink_to((shared_data / name).absolute())
+    with np.load(next((shared_data / "video/walking_vtest").glob("*.npz"))) as content:
+        layouts.walking(content["frames"], folder / "human36m")
+    return folder
+
+
+@pytest.mark.parametrize("name", shipped.shipped_benchmarks())
+def test_weights_that_ship_are_small_have_a_card_and_beat_the_last_frame(
+    benchmark_data: Path, name: str
+) -> None:
+    path = shipped.shipped_weights(f"benchmarks/{name}")
+    assert path.stat().st_size <= 4e6
+    card = path.with_suffix(".md").read_text()
+    assert card.startswith(f"# Model card: {name}.safetensors")
+    words = ["benchmark", "evaluate", name, "--weights", "shipped", "--data", str(benchmark_data)]
+    result = CliRunner().invoke(app, [*words, "--sequences", "16", "--json"])
+    assert result.exit_code == 0, result.output
+    means = {row["method"]: row["mse"] for row in json.loads(result.stdout)["means"]}
+    assert means["MIM"] < 0.95 * means["last frame"]
+
+
+def test_where_no_weights_ship_it_is_said_where_some_do(shared_data: Path) -> None:
+    chosen = build.profile("moving-mnist-plain")
+    task = build.task("moving-mnist-plain", chosen, data=shared_data)
+    with pytest.raises(UsageError, match=r"none are shipped for moving-mnist-plain.*nyc-taxi"):
+        build.forecasters(task, [Path("shipped")])
 
 
 def test_the_weights_of_small_profiles_may_ship() -> None:
