@@ -87,16 +87,18 @@ def _timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def _timed_steps(part: str, steps: Iterator[Any], began: float) -> Iterator[Any]:
     """The same steps; the time between them, which is the caller's, does not count."""
     spent = 0.0
-    while True:
-        start = time.perf_counter()
-        try:
-            step = next(steps)
-        except StopIteration:
-            break
-        finally:
-            spent += time.perf_counter() - start
-        yield step
-    _note(part, began, spent)
+    try:
+        while True:
+            start = time.perf_counter()
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+            finally:
+                spent += time.perf_counter() - start
+            yield step
+    finally:  # also where the caller has had enough of them
+        _note(part, began, spent)
 
 
 def watch(parts: tuple[Part, ...]) -> None:
