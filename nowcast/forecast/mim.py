@@ -44,11 +44,12 @@ PARTS_OF_A_CHANCE = 1024
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
 # What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
-# channels. At once: without probabilities. In tiles: with those of two leads (23 GB in all, 12.5 of
-# it while the network stepped). A process that asks for more than there is gets killed without a
+# channels. At once: without probabilities. In tiles: with those of two leads (23 GB in all), and
+# without, 12 leads (11.7 GB). A process that asks for more than there is gets killed without a
 # word: refused before.
 BYTES_AT_ONCE = 26
 BYTES_IN_TILES = 29
+BYTES_IN_TILES_OF_RATES = 16
 SHARE_OF_MEMORY = 0.7
 LEAD_DIMS = ("lead_time", *schema.CELL_DIMS)
 
@@ -145,7 +146,10 @@ class Mim:
                 f"{shape[0]}x{shape[1]} cells: ask for fewer leads, or for no members"
             )
         config = self._loaded.network.config
-        bytes_per_channel = BYTES_IN_TILES if can_tile(config) else BYTES_AT_ONCE
+        in_tiles = (
+            BYTES_IN_TILES if self._says_chances(shape, steps=steps) else BYTES_IN_TILES_OF_RATES
+        )
+        bytes_per_channel = in_tiles if can_tile(config) else BYTES_AT_ONCE
         needed = bytes_per_channel * config.num_hidden[0] * math.prod(shape)
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if torch.device(self.device).type == "cpu" and needed > SHARE_OF_MEMORY * there:
