@@ -15,6 +15,7 @@ import numpy as np
 from nowcast import build
 from nowcast.build_service import Surroundings, service, surroundings
 from nowcast.cycle import HISTORY
+from nowcast.ingest.remembered import remembered
 from nowcast.service import child
 from nowcast.service.clock import Clock, ManualClock, SimulatedClock
 from nowcast.service.cycles import TERMINAL
@@ -123,6 +124,7 @@ class Playing:
         """Brings the files of the archive; raises SourceError."""
         table = self.given.feed
         archive = build.archive(table.name, table.folder, series=table.series or None)
+        archive = remembered(archive, self.note.with_name("replay-archive.json"))
         entries = zip(archive.times, archive.catalogue.entries, strict=True)
         frames = played(
             [(time, entry.path) for time, entry in entries],
