@@ -273,7 +273,7 @@ def main() -> int:
                 wrong += found
     if arguments.kills:
         with tempfile.TemporaryDirectory() as folder:
-            chaos = Chaos(Path(folder), frames=20 + 2 * arguments.kills, speed=600)
+            chaos = Chaos(Path(folder), frames=20 + 3 * arguments.kills // 2, speed=600)
             told = killed(
                 chaos, kills=arguments.kills, seed=arguments.seed, allowed=arguments.within
             )

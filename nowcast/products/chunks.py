@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 FILTERS = {"compression": "zlib", "complevel": 1, "shuffle": True, "fletcher32": True}
 _DEFLATE_LEVEL = 1
-# More would wait for the one who writes, and each takes three times its plane of memory.
-_THREADS = min(len(os.sched_getaffinity(0)), 8)
+# The cores that this process may use, where the system tells. More than 8 would wait for the one
+# who writes, and each takes three times its plane of memory.
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_THREADS = min(_CORES, 8)
 # Chunks that are made before they are written.
 _AT_ONCE = 32
 

@@ -17,6 +17,8 @@ def nobody_writes(path: Path) -> bool:
     A read lease is granted for such a file alone, to its owner or to root, on a local disk; it is
     given back at once. Of two who write one after the other nothing is known here.
     """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
