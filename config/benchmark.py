@@ -109,6 +109,7 @@ class TrainingPart(_Part):
     minutes: Annotated[float, Field(gt=0)] | None = None  # instead of steps
     batch_size: Count = 8
     accumulate: Count = 1
+    optimiser: Literal["adam", "muon"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
     warm_up_share: Share = 0.0

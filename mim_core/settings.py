@@ -11,8 +11,10 @@ from mim_core.recurrent import Recurrent
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 SCHEDULES = ("constant", "cosine")
+OPTIMISERS = ("adam", "muon")
 # What must stay when a run is resumed; the rest says how long, how often and where.
 FIXED = (
+    "optimiser",
     "learning_rate",
     "schedule",
     "warm_up_steps",
@@ -29,6 +31,7 @@ FIXED = (
 class TrainSettings:
     """Settings of ``mim_core.train.fit``; raises ValueError naming the field that is wrong."""
 
+    optimiser: str = "adam"  # or "muon" (mim_core.muon), at the same learning rates
     learning_rate: float = 1e-3
     schedule: str = "constant"  # or "cosine", from learning_rate to final_fraction of it
     warm_up_steps: int = 0  # linear from 0
@@ -60,7 +63,8 @@ class TrainSettings:
             raise ValueError(f"gradient_clip: found {self.gradient_clip}, expected above 0 or None")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay: found {self.ema_decay}, expected 0 to below 1")
-        for name, allowed in (("precision", PRECISIONS), ("schedule", SCHEDULES)):
+        choices = {"optimiser": OPTIMISERS, "precision": PRECISIONS, "schedule": SCHEDULES}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: found {getattr(self, name)!r}, expected of {allowed}")
 

@@ -1,15 +1,15 @@
 """The training loop, on Lightning Fabric: from one core to many devices, resumed exactly.
 
 What a step does depends on the step and on the state: ``batch_at`` and the learning rate are pure
-functions of the step, and the state on disk is whole (weights, their average, Adam's moments,
-random state). So an interrupted run gives the same bits as an uninterrupted one.
+functions of the step, and the state on disk is whole (weights, their average, the optimiser's
+moments, random state). So an interrupted run gives the same bits as an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,10 +21,13 @@ from torch import Tensor, nn
 
 from mim_core import checkpoint
 from mim_core.batches import Batch, BatchAt
+from mim_core.muon import KernelMuon
 from mim_core.recurrent import Recurrent
 from mim_core.settings import FIXED, Hooks, TrainSettings
 
 Loss = Callable[[nn.Module, Batch], Tensor]
+
+OPTIMISERS = {"adam": torch.optim.Adam, "muon": KernelMuon}
 
 
 class TrainingError(RuntimeError):
@@ -46,7 +49,7 @@ class _Run:
 
     model: Recurrent
     average: Recurrent
-    optimiser: torch.optim.Adam
+    optimiser: torch.optim.Optimizer
     settings: TrainSettings
     out: Path
     step: int = 0
@@ -89,7 +92,7 @@ def fit(
     fabric.launch()
     with denormals_flushed(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+        optimiser = OPTIMISERS[settings.optimiser](model.parameters(), lr=settings.learning_rate)
         network, stepper = fabric.setup(model.train(), optimiser)
         average = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
         run = _Run(model, average, optimiser, settings, out)
@@ -236,7 +239,7 @@ def _store(run: _Run) -> None:
         tensors[f"average/{name}"] = tensor
     for name, parameter in run.model.named_parameters():
         for moment, tensor in run.optimiser.state[parameter].items():
-            tensors[f"adam/{name}/{moment}"] = tensor
+            tensors[f"optimiser/{name}/{moment}"] = tensor
     header = {
         "config": run.model.config.to_dict(),
         **checkpoint.kind(run.model),
@@ -273,14 +276,22 @@ def _restore(run: _Run) -> None:
     parts = {"model": run.model, "average": run.average}
     for part, module in parts.items():
         module.load_state_dict({name: tensors[f"{part}/{name}"] for name in module.state_dict()})
-    moments = ("step", "exp_avg", "exp_avg_sq")
     state = run.optimiser.state_dict()
     state["state"] = {
-        index: {moment: tensors[f"adam/{name}/{moment}"] for moment in moments}
+        index: kept
         for index, (name, _) in enumerate(run.model.named_parameters())
-        if f"adam/{name}/step" in tensors
+        if (kept := _below(tensors, f"optimiser/{name}/"))
     }
     run.optimiser.load_state_dict(state)
     torch.set_rng_state(tensors["random"])
     run.step = step
     run.best_score, run.waited = header["best_score"], header["waited"]  # type: ignore[assignment]
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, by what follows it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -200,6 +200,7 @@ def _batches(run: Run, steps: int) -> BatchAt:
 def _settings(run: Run, *, steps: int, first_plan: int) -> TrainSettings:
     recipe = run.recipe
     return TrainSettings(
+        optimiser=recipe.optimiser,
         learning_rate=recipe.learning_rate,
         schedule=recipe.schedule,
         warm_up_steps=round(recipe.warm_up_share * first_plan),

@@ -18,7 +18,7 @@ from mim_core import checkpoint, losses, sampling
 from mim_core.batches import Batch
 from mim_core.config import MIMConfig
 from mim_core.model import MIM
-from mim_core.settings import Hooks, TrainSettings, tensorboard
+from mim_core.settings import OPTIMISERS, Hooks, TrainSettings, tensorboard
 from mim_core.train import Loss, TrainingError, fit
 
 CONFIG = MIMConfig(in_channels=1, num_hidden=(4, 4), kernel_size=3, layer_norm=True)
@@ -88,10 +88,12 @@ def recorded(
     return curve, model.state_dict(), trained.model
 
 
-def test_twenty_steps_are_ten_and_ten_to_the_bit(tmp_path: Path) -> None:
-    whole, weights, average = recorded(tmp_path / "whole", SETTINGS, loss=noisy_error)
-    first, _, _ = recorded(tmp_path / "halves", SETTINGS, loss=noisy_error, stop_at=10)
-    second, weights_again, average_again = recorded(tmp_path / "halves", SETTINGS, loss=noisy_error)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_twenty_steps_are_ten_and_ten_to_the_bit(tmp_path: Path, optimiser: str) -> None:
+    settings = replace(SETTINGS, optimiser=optimiser)
+    whole, weights, average = recorded(tmp_path / "whole", settings, loss=noisy_error)
+    first, _, _ = recorded(tmp_path / "halves", settings, loss=noisy_error, stop_at=10)
+    second, weights_again, average_again = recorded(tmp_path / "halves", settings, loss=noisy_error)
     assert sorted(first) == list(range(1, 11))
     assert {**first, **second} == whole
     for name, values in weights.items():
