@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import netCDF4
+from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
 from nowcast.field import schema
 from nowcast.field.atomic import written_beside
@@ -70,8 +71,10 @@ def _write(raw: xr.Dataset, path: Path, *, compression: Compression) -> None:
     filters = chunks.FILTERS if apart else {**chunks.FILTERS, "compression": compression}
     stored = encoding.encodings(raw, chunks="chunksizes", compression=filters)
     fields = {}
+    raw.load()  # what is still in a file is read under the lock that is taken next
     try:
-        with netCDF4.Dataset(path, "w") as file:
+        # The library crashes where threads share it: xarray reads under this lock.
+        with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(path, "w") as file:
             for dimension, size in raw.sizes.items():
                 file.createDimension(str(dimension), size)
             for name, variable in raw.variables.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -247,6 +248,21 @@ def test_same_input_gives_the_same_bytes_and_the_clock_changes_the_history_alone
     xr.testing.assert_equal(first, last)
     changed = {name for name in first.attrs if first.attrs[name] != last.attrs[name]}
     assert changed == {"history", "date_created", "date_modified", "date_metadata_modified"}
+
+
+def test_a_forecast_that_is_still_in_its_file_can_be_written(full, tmp_path):
+    made, path = full
+    again = tmp_path / "again"
+    again.mkdir()
+    with xr.open_dataset(path, cache=False) as lazy:
+        inside = made.assign(rainfall_rate=lazy["rainfall_rate"].variable)
+        # Reading takes the lock that writing holds: a thread, so that a deadlock fails the test.
+        writer = threading.Thread(target=NetCdf().write, args=(inside,), kwargs={"into": again})
+        writer.daemon = True
+        writer.start()
+        writer.join(30)
+        assert not writer.is_alive()
+    xr.testing.assert_equal(read_forecast(again / path.name), made)
 
 
 def test_writing_changes_nothing_in_the_forecast(tmp_path):
