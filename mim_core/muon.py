@@ -41,7 +41,6 @@ class KernelMuon(torch.optim.Optimizer):
             for group in part.param_groups:
                 group["lr"] = self.param_groups[0]["lr"]
             part.step()
-        self.state.update({given: self._state_of(taken) for given, taken in self._pairs})
         return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -68,10 +67,5 @@ class KernelMuon(torch.optim.Optimizer):
             parts.append(torch.optim.Adam(others, lr=rate))
         for one, taken in self._pairs:
             part = parts[0] if one.ndim == 4 else parts[-1]
-            if one in self.state:
-                part.state[taken] = self.state[one]
+            part.state[taken] = self.state[one]  # one and the same from here on
         self._parts = tuple(parts)
-
-    def _state_of(self, taken: Tensor) -> dict[str, Tensor]:
-        """What the part that has ``taken`` keeps of it."""
-        return next((part.state[taken] for part in self._parts if taken in part.state), {})

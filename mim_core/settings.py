@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from mim_core.muon import KernelMuon
 from mim_core.recurrent import Recurrent
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 SCHEDULES = ("constant", "cosine")
-OPTIMISERS = ("adam", "muon")
+OPTIMISERS = {"adam": torch.optim.Adam, "muon": KernelMuon}
 # What must stay when a run is resumed; the rest says how long, how often and where.
 FIXED = (
     "optimiser",
@@ -63,7 +66,7 @@ class TrainSettings:
             raise ValueError(f"gradient_clip: found {self.gradient_clip}, expected above 0 or None")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay: found {self.ema_decay}, expected 0 to below 1")
-        choices = {"optimiser": OPTIMISERS, "precision": PRECISIONS, "schedule": SCHEDULES}
+        choices = {"optimiser": tuple(OPTIMISERS), "precision": PRECISIONS, "schedule": SCHEDULES}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: found {getattr(self, name)!r}, expected of {allowed}")

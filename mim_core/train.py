@@ -21,13 +21,10 @@ from torch import Tensor, nn
 
 from mim_core import checkpoint
 from mim_core.batches import Batch, BatchAt
-from mim_core.muon import KernelMuon
 from mim_core.recurrent import Recurrent
-from mim_core.settings import FIXED, Hooks, TrainSettings
+from mim_core.settings import FIXED, OPTIMISERS, Hooks, TrainSettings
 
 Loss = Callable[[nn.Module, Batch], Tensor]
-
-OPTIMISERS = {"adam": torch.optim.Adam, "muon": KernelMuon}
 
 
 class TrainingError(RuntimeError):
@@ -239,7 +236,7 @@ def _store(run: _Run) -> None:
         tensors[f"average/{name}"] = tensor
     for name, parameter in run.model.named_parameters():
         for moment, tensor in run.optimiser.state[parameter].items():
-            tensors[f"optimiser/{name}/{moment}"] = tensor
+            tensors[f"{run.settings.optimiser}/{name}/{moment}"] = tensor
     header = {
         "config": run.model.config.to_dict(),
         **checkpoint.kind(run.model),
@@ -280,7 +277,7 @@ def _restore(run: _Run) -> None:
     state["state"] = {
         index: kept
         for index, (name, _) in enumerate(run.model.named_parameters())
-        if (kept := _below(tensors, f"optimiser/{name}/"))
+        if (kept := _below(tensors, f"{run.settings.optimiser}/{name}/"))
     }
     run.optimiser.load_state_dict(state)
     torch.set_rng_state(tensors["random"])

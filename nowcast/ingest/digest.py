@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def digest(paths: Iterable[Path]) -> str:
     """One SHA-256 over the names and SHA-256 sums of some files, the same in any order."""
     whole = hashlib.sha256()
-    for name, line in sorted((path.name, _sum(path, _written(path))) for path in set(paths)):
+    for name, line in sorted((path.name, _sum(path, written_state(path))) for path in set(paths)):
         whole.update(f"{name} {line}\n".encode())
     return whole.hexdigest()
 
@@ -29,11 +29,12 @@ def _sum(path: Path, written: tuple[int, ...]) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     whole = hashlib.sha256()
     for part in sorted(p for p in path.rglob("*") if p.is_file()):
-        whole.update(f"{part.relative_to(path).as_posix()} {_sum(part, _written(part))}\n".encode())
+        line = _sum(part, written_state(part))
+        whole.update(f"{part.relative_to(path).as_posix()} {line}\n".encode())
     return whole.hexdigest()
 
 
-def _written(path: Path) -> tuple[int, ...]:
+def written_state(path: Path) -> tuple[int, ...]:
     """When, and how large, the files of a path were written."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return tuple(n for file in files for n in (file.stat().st_mtime_ns, file.stat().st_size))

@@ -19,6 +19,7 @@ from nowcast.field.atomic import make_folder, written_beside
 from nowcast.field.errors import ProductError
 from nowcast.ingest import walk
 from nowcast.ingest.catalogue import AHEAD, Catalogue, Entry, Ignored
+from nowcast.ingest.digest import written_state
 
 if TYPE_CHECKING:
     from nowcast.ingest.archive import Archive
@@ -48,8 +49,7 @@ def _mark(archive: Archive) -> str:
     mark.update(f"{archive.folder.absolute()} {archive.series}".encode(errors="surrogateescape"))
     for path in walk.files(archive.folder, leave=lambda *_: None):
         with suppress(OSError):  # gone meanwhile, or a link that leads nowhere
-            state = path.stat()
-            told = f"\n{path} {state.st_size} {state.st_mtime_ns}"
+            told = f"\n{path} {written_state(path)}"
             mark.update(told.encode(errors="surrogateescape"))
     return mark.hexdigest()
 
