@@ -117,6 +117,8 @@ class TrainingPart(_Part):
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    # The cells' pixelwise part by torch.compile; "auto": where there is a C++ compiler.
+    compiled: Literal["auto", "never"] = "never"
     # Of the absolute error beside the squared one.
     absolute_share: Annotated[float, Field(ge=0)] = 0.0
     # All predictions, as the papers have it, or those of the forecast alone.

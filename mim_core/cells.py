@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mim_core.config import MIMConfig
-
-FORGET_BIAS = 1.0
+from mim_core.gates import FORGET_BIAS, Gate, Gates, Memory, Reduce
+from mim_core.update import Cell
 
 
 class State(NamedTuple):
@@ -33,80 +33,7 @@ class BlockState(NamedTuple):
     difference_memory: Tensor
 
 
-class Gates(nn.Module):
-    """What one input says to ``count`` gates: convolution, then normalisation where configured.
-
-    (B, C_in, H, W) -> ``count`` maps (B, C, H, W). For ``None`` (zeros) the maps are the same at
-    every pixel and come as (1, C, 1, 1).
-    """
-
-    def __init__(
-        self, in_channels: int, hidden: int, count: int, *, kernel_size: int, norm: bool
-    ) -> None:
-        super().__init__()
-        self.count = count
-        out_channels = hidden * count
-        self.convolution = nn.Conv2d(
-            in_channels, out_channels, kernel_size, padding=kernel_size // 2
-        )
-        self.norm = nn.GroupNorm(1, out_channels, eps=1e-5) if norm else None
-        nn.init.xavier_uniform_(self.convolution.weight)
-        nn.init.zeros_(self.bias)
-
-    @property
-    def bias(self) -> Tensor:
-        """Bias of the convolution (count * C,)."""
-        bias = self.convolution.bias
-        assert bias is not None  # built with one, three lines above
-        return bias
-
-    def forward(self, x: Tensor | None) -> tuple[Tensor, ...]:
-        summed: Tensor
-        summed = self.bias.view(1, -1, 1, 1) if x is None else self.convolution(x)
-        if self.norm is not None:
-            summed = self.norm(summed)
-        return summed.chunk(self.count, dim=1)
-
-
-class Gate(nn.Module):
-    """A sigmoid that has a name, so that ``mim_core.diagnostics`` can listen to it."""
-
-    def forward(self, summed: Tensor) -> Tensor:
-        return torch.sigmoid(summed)
-
-
-class Memory(nn.Module):
-    """New memory: f * memory + i * g, gates given before their nonlinearity; None is zeros."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.input_gate = Gate()
-        self.forget_gate = Gate()
-
-    def forward(self, i: Tensor, g: Tensor, f: Tensor, memory: Tensor | None) -> Tensor:
-        written: Tensor = self.input_gate(i) * torch.tanh(g)
-        if memory is None:
-            return written
-        kept: Tensor = self.forget_gate(f + FORGET_BIAS) * memory
-        return kept + written
-
-
-class Reduce(nn.Module):
-    """1x1 convolution of cell state and spatiotemporal memory: 2 x (B, C, H, W) -> (B, C, H, W)."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(2 * hidden, hidden, 1)
-        nn.init.xavier_uniform_(self.convolution.weight)
-        assert self.convolution.bias is not None
-        nn.init.zeros_(self.convolution.bias)
-
-    def forward(self, c: Tensor, m: Tensor) -> Tensor:
-        reduced: Tensor = self.convolution(torch.cat([c, m], dim=1))
-        return reduced
-
-
-class PeepholeLSTM(nn.Module):
+class PeepholeLSTM(Cell):
     """Convolutional LSTM with peepholes: both MIM-N (eq. 2) and MIM-S (eq. 3) of the paper.
 
     MIM-N: x is the difference of the hidden states below, ``hidden`` and ``cell`` its own.
@@ -129,8 +56,13 @@ class PeepholeLSTM(nn.Module):
             nn.init.xavier_uniform_(self.output_peepholes)
 
     def forward(self, x: Tensor | None, hidden: Tensor | None, cell: Tensor | None) -> State:
-        i_x, g_x, f_x, o_x = self.input_gates(x)
-        i_h, g_h, f_h, o_h = self.hidden_gates(hidden)
+        new, new_cell = self._updated(self.input_gates(x), self.hidden_gates(hidden), cell)
+        return State(hidden=new, cell=new_cell)
+
+    def update(self, of_x: Tensor, of_h: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The new hidden state and cell state, of the gates' maps of input and hidden state."""
+        i_x, g_x, f_x, o_x = of_x.chunk(4, dim=1)
+        i_h, g_h, f_h, o_h = of_h.chunk(4, dim=1)
         i, f, g = i_x + i_h, f_x + f_h, torch.tanh(g_x + g_h)
         if cell is None:
             new_cell = self.input_gate(i) * g
@@ -140,10 +72,10 @@ class PeepholeLSTM(nn.Module):
             f = self.forget_gate(f + cell * f_c + FORGET_BIAS)
             new_cell = f * cell + i * g
         o = self.output_gate(o_x + o_h + new_cell * self.output_peepholes)
-        return State(hidden=o * torch.tanh(new_cell), cell=new_cell)
+        return o * torch.tanh(new_cell), new_cell
 
 
-class STLSTM(nn.Module):
+class STLSTM(Cell):
     """ST-LSTM as the MIM authors run it: x speaks to the gates of c and of m with one voice."""
 
     def __init__(self, config: MIMConfig) -> None:
@@ -155,13 +87,22 @@ class STLSTM(nn.Module):
         self.cell_memory, self.memory, self.output_gate = Memory(), Memory(), Gate()
 
     def forward(self, x: Tensor, state: State | None, m: Tensor | None) -> tuple[State, Tensor]:
-        i_x, g_x, f_x, o_x = self.input_gates(x)
-        i_h, g_h, f_h, o_h = self.hidden_gates(None if state is None else state.hidden)
-        i_m, g_m, f_m, o_m = self.memory_gates(m)
-        c = self.cell_memory(i_x + i_h, g_x + g_h, f_x + f_h, None if state is None else state.cell)
-        m = self.memory(i_x + i_m, g_x + g_m, f_x + f_m, m)
-        o = self.output_gate(o_x + o_h + o_m)
+        hidden, cell = (None, None) if state is None else state
+        c, m, o = self._updated(
+            self.input_gates(x), self.hidden_gates(hidden), self.memory_gates(m), cell, m
+        )
         return State(hidden=o * torch.tanh(self.reduce(c, m)), cell=c), m
+
+    def update(
+        self, of_x: Tensor, of_h: Tensor, of_m: Tensor, c: Tensor | None, m: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The new cell state and memory, and the output gate."""
+        i_x, g_x, f_x, o_x = of_x.chunk(4, dim=1)
+        i_h, g_h, f_h, o_h = of_h.chunk(4, dim=1)
+        i_m, g_m, f_m, o_m = of_m.chunk(4, dim=1)
+        c = self.cell_memory(i_x + i_h, g_x + g_h, f_x + f_h, c)
+        m = self.memory(i_x + i_m, g_x + g_m, f_x + f_m, m)
+        return c, m, self.output_gate(o_x + o_h + o_m)
 
 
 class PredRNNSTLSTM(nn.Module):
@@ -178,13 +119,13 @@ class PredRNNSTLSTM(nn.Module):
         self.cell_memory, self.memory, self.output_gate = Memory(), Memory(), Gate()
 
     def forward(self, x: Tensor, state: State | None, m: Tensor | None) -> tuple[State, Tensor]:
-        i_x, g_x, f_x, i_x2, g_x2, f_x2, o_x = self.input_gates(x)
-        i_h, g_h, f_h, o_h = self.hidden_gates(None if state is None else state.hidden)
-        i_m, g_m, f_m = self.memory_gates(m)
+        i_x, g_x, f_x, i_x2, g_x2, f_x2, o_x = self.input_gates(x).chunk(7, dim=1)
+        of_h = self.hidden_gates(None if state is None else state.hidden)
+        i_h, g_h, f_h, o_h = of_h.chunk(4, dim=1)
+        i_m, g_m, f_m = self.memory_gates(m).chunk(3, dim=1)
         c = self.cell_memory(i_x + i_h, g_x + g_h, f_x + f_h, None if state is None else state.cell)
         m = self.memory(i_x2 + i_m, g_x2 + g_m, f_x2 + f_m, m)
-        (o_new,) = self.output_gates(torch.cat([c, m], dim=1))
-        o = self.output_gate(o_x + o_h + o_new)
+        o = self.output_gate(o_x + o_h + self.output_gates(torch.cat([c, m], dim=1)))
         return State(hidden=o * torch.tanh(self.reduce(c, m)), cell=c), m
 
 
@@ -203,11 +144,10 @@ class _Cascade(nn.Module):
         self, x_gates: tuple[Tensor, ...], c: Tensor, m: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         i_x, g_x, f_x, o_x = x_gates
-        i_c, g_c, f_c, o_c = self.cell_gates(c)
-        i_m, g_m, f_m, kept = self.memory_gates(m)
+        i_c, g_c, f_c, o_c = self.cell_gates(c).chunk(4, dim=1)
+        i_m, g_m, f_m, kept = self.memory_gates(m).chunk(4, dim=1)
         m = self.memory(i_x + i_c + i_m, g_x + g_c + g_m, f_x + f_c + f_m, torch.tanh(kept))
-        (o_m,) = self.output_gates(m)
-        o = torch.tanh(o_x + o_c + o_m)
+        o = torch.tanh(o_x + o_c + self.output_gates(m))
         return o * torch.tanh(self.reduce(c, m)), m
 
 
@@ -224,15 +164,15 @@ class CausalLSTM(nn.Module):
 
     def forward(self, x: Tensor, state: State | None, m: Tensor | None) -> tuple[State, Tensor]:
         hidden, cell = (None, None) if state is None else state
-        i_x, g_x, f_x, *x_gates = self.input_gates(x)
-        i_h, g_h, f_h = self.hidden_gates(hidden)
-        i_c, g_c, f_c = self.cell_gates(cell)
+        i_x, g_x, f_x, *x_gates = self.input_gates(x).chunk(7, dim=1)
+        i_h, g_h, f_h = self.hidden_gates(hidden).chunk(3, dim=1)
+        i_c, g_c, f_c = self.cell_gates(cell).chunk(3, dim=1)
         c = self.cell_memory(i_x + i_h + i_c, g_x + g_h + g_c, f_x + f_h + f_c, cell)
         hidden, m = self.cascade(tuple(x_gates), c, m)
         return State(hidden=hidden, cell=c), m
 
 
-class MIMBlock(nn.Module):
+class MIMBlock(Cell):
     """ST-LSTM whose forget gate of c is MIM-S (Wang et al. 2019, eq. 4)."""
 
     def __init__(self, config: MIMConfig) -> None:
@@ -247,15 +187,22 @@ class MIMBlock(nn.Module):
     def forward(
         self, x: Tensor, d: Tensor | None, state: BlockState | None, m: Tensor
     ) -> tuple[BlockState, Tensor]:
-        i_x, g_x, f_x, o_x = self.input_gates(x)
-        i_h, g_h, o_h = self.hidden_gates(None if state is None else state.hidden)
-        i_m, g_m, f_m, o_m = self.memory_gates(m)
+        of_h = self.hidden_gates(None if state is None else state.hidden)
         kept, s = _stationary(self.stationary, d, state)
-        c = kept + self.input_gate(i_x + i_h) * torch.tanh(g_x + g_h)
-        m = self.memory(i_x + i_m, g_x + g_m, f_x + f_m, m)
-        o = self.output_gate(o_x + o_h + o_m)
+        c, m, o = self._updated(self.input_gates(x), of_h, self.memory_gates(m), kept, m)
         hidden = o * torch.tanh(self.reduce(c, m))
         return BlockState(hidden=hidden, cell=c, difference_memory=s.expand_as(c)), m
+
+    def update(
+        self, of_x: Tensor, of_h: Tensor, of_m: Tensor, kept: Tensor, m: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The new cell state, of what MIM-S has kept of it, and memory, and the output gate."""
+        i_x, g_x, f_x, o_x = of_x.chunk(4, dim=1)
+        i_h, g_h, o_h = of_h.chunk(3, dim=1)
+        i_m, g_m, f_m, o_m = of_m.chunk(4, dim=1)
+        c = kept + self.input_gate(i_x + i_h) * torch.tanh(g_x + g_h)
+        m = self.memory(i_x + i_m, g_x + g_m, f_x + f_m, m)
+        return c, m, self.output_gate(o_x + o_h + o_m)
 
 
 class CausalMIMBlock(nn.Module):
@@ -273,9 +220,9 @@ class CausalMIMBlock(nn.Module):
     def forward(
         self, x: Tensor, d: Tensor | None, state: BlockState | None, m: Tensor
     ) -> tuple[BlockState, Tensor]:
-        i_x, g_x, *x_gates = self.input_gates(x)
-        i_h, g_h = self.hidden_gates(None if state is None else state.hidden)
-        i_c, g_c = self.cell_gates(None if state is None else state.cell)
+        i_x, g_x, *x_gates = self.input_gates(x).chunk(6, dim=1)
+        i_h, g_h = self.hidden_gates(None if state is None else state.hidden).chunk(2, dim=1)
+        i_c, g_c = self.cell_gates(None if state is None else state.cell).chunk(2, dim=1)
         kept, s = _stationary(self.stationary, d, state)
         c = kept + self.input_gate(i_x + i_h + i_c) * torch.tanh(g_x + g_h + g_c)
         hidden, m = self.cascade(tuple(x_gates), c, m)

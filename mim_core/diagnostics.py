@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mim_core.cells import Gate, State
+from mim_core.cells import State
+from mim_core.gates import Gate
 from mim_core.model import MIM
 from mim_core.patches import from_patches, to_patches
 from mim_core.recurrent import Recurrent

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mim_core import gathered
 from mim_core.config import MIMConfig
 from mim_core.patches import from_patches, to_patches
 
@@ -58,19 +60,21 @@ class Recurrent(nn.Module):
         first_flag = _check_lengths(frames, total_length, seen or 0, true_frame_flag)
         predictions: list[Tensor] = []
         state: Any = None
-        for t in range(total_length - 1):
-            if true_frame_flag is not None and t >= first_flag:
-                flag = true_frame_flag[:, t - first_flag]
-                frame = flag * frames[:, t] + (1 - flag) * self.field(predictions[-1])
-            elif t < (seen or 0):
-                frame = frames[:, t]
-            else:
-                frame = self.field(predictions[-1])
-            if recompute:
-                prediction, state = checkpoint(self.step, frame, state, use_reentrant=False)
-            else:
-                prediction, state = self.step(frame, state)
-            predictions.append(prediction)
+        is_gathering = gathered.pays(frames) and not recompute
+        with gathered.gathered(self) if is_gathering else nullcontext():
+            for t in range(total_length - 1):
+                if true_frame_flag is not None and t >= first_flag:
+                    flag = true_frame_flag[:, t - first_flag]
+                    frame = flag * frames[:, t] + (1 - flag) * self.field(predictions[-1])
+                elif t < (seen or 0):
+                    frame = frames[:, t]
+                else:
+                    frame = self.field(predictions[-1])
+                if recompute:
+                    prediction, state = checkpoint(self.step, frame, state, use_reentrant=False)
+                else:
+                    prediction, state = self.step(frame, state)
+                predictions.append(prediction)
         return torch.stack(predictions, dim=1)
 
     def forecast(self, frames: Tensor, *, steps: int) -> Tensor:

@@ -25,6 +25,7 @@ FIXED = (
     "gradient_clip",
     "accumulate",
     "precision",
+    "compiled",
     "ema_decay",
     "seed",
 )
@@ -42,6 +43,7 @@ class TrainSettings:
     gradient_clip: float | None = None  # largest norm of the whole gradient
     accumulate: int = 1  # parts of a batch whose gradients are added before the step
     precision: str = "32-true"
+    compiled: bool = False  # the cells' pixelwise part, by torch.compile (mim_core.update)
     ema_decay: float = 0.0  # 0: the saved weights are the last ones, not an average
     seed: int = 0
 

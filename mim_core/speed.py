@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mim_core.cells import STLSTM, Gates, MIMBlock, PeepholeLSTM, Reduce
+from mim_core.cells import STLSTM, MIMBlock, PeepholeLSTM
+from mim_core.gates import Gates, Reduce
 from mim_core.model import MIM, NetworkState
 from mim_core.recurrent import Recurrent
 from mim_core.transform import Axis, Spectrum, Term, Transform, field_of_sum, product
@@ -100,6 +101,17 @@ class _Order:
         return whole[..., :height, :width]
 
 
+class _Maps(tuple[Any, ...]):
+    """What ``Gates`` says, parted by gate already."""
+
+    __slots__ = ()
+
+    def chunk(self, count: int, dim: int) -> _Maps:
+        """As that of the tensor for which this stands."""
+        assert (count, dim) == (len(self), 1)
+        return self
+
+
 class _TransformedGates(nn.Module):
     """``Gates`` in the transform domain, which the maps leave when all that is added is added."""
 
@@ -111,19 +123,19 @@ class _TransformedGates(nn.Module):
         parts = (weight,) if is_shared else weight.chunk(gates.count)
         self.weights = [Spectrum.of_weight(part, transform) for part in parts]
 
-    def forward(self, x: Tensor | None) -> tuple[_Sum, ...]:
+    def forward(self, x: Tensor | None) -> _Maps:
         biases = self.gates.bias.chunk(self.gates.count)
         if x is None:  # the convolution of zeros is its bias
-            return tuple(_Sum(self.transform, bias) for bias in biases)
+            return _Maps(_Sum(self.transform, bias) for bias in biases)
         samples = Spectrum.of_field(_as_field(x), self.transform)
         terms = [Term(samples, weights) for weights in self.weights]
         if self.is_shared:
             products = product(terms[0]).chunk(len(biases), dim=-1)
-            return tuple(
+            return _Maps(
                 _Sum(self.transform, bias, shared=(part,))
                 for bias, part in zip(biases, products, strict=True)
             )
-        return tuple(
+        return _Maps(
             _Sum(self.transform, bias, terms=(term,))
             for bias, term in zip(biases, terms, strict=True)
         )
@@ -137,16 +149,16 @@ class _NormalisedGates(nn.Module):
         self.gates, self.norm, self.transform = gates, norm, transform
         self.weights = Spectrum.of_weight(gates.convolution.weight, transform)
 
-    def forward(self, x: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor | None) -> Tensor | _Maps:
         if x is None:
-            of_zeros: tuple[Tensor, ...] = self.gates(None)
+            of_zeros: Tensor = self.gates(None)
             return of_zeros
         term = Term(Spectrum.of_field(_as_field(x), self.transform), self.weights)
         maps = field_of_sum([term], self.gates.bias, self.transform)
         variance, mean = self._moments(maps)
         scale = torch.rsqrt(variance + self.norm.eps) * self.norm.weight
         normalised = torch.addcmul(self.norm.bias - mean * scale, maps, scale)
-        return tuple(_as_field(gate) for gate in normalised.chunk(self.gates.count, dim=-1))
+        return _Maps(_as_field(gate) for gate in normalised.chunk(self.gates.count, dim=-1))
 
     def _moments(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Variance and mean over the pixels of the field, (1, 1, B, 1)."""
@@ -206,12 +218,12 @@ class _JointGates(nn.Module):
         self.gates, self.transform = gates, transform
         self.weights = Spectrum.of_weight(gates.convolution.weight, transform)
 
-    def forward(self, x: Tensor | None) -> tuple[_Joint, ...]:
+    def forward(self, x: Tensor | None) -> _Maps:
         terms: tuple[Term, ...] = ()
         if x is not None:  # the convolution of zeros is its bias
             terms = (Term(Spectrum.of_field(_as_field(x), self.transform), self.weights),)
         together = _Together(self.transform, self.gates.bias, terms, self.gates.count)
-        return tuple(_Joint(together, gate) for gate in range(self.gates.count))
+        return _Maps(_Joint(together, gate) for gate in range(self.gates.count))
 
 
 @dataclass

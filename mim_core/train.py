@@ -11,7 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from mim_core import checkpoint
 from mim_core.batches import Batch, BatchAt
 from mim_core.recurrent import Recurrent
 from mim_core.settings import FIXED, OPTIMISERS, Hooks, TrainSettings
+from mim_core.update import compiled_updates
 
 Loss = Callable[[nn.Module, Batch], Tensor]
 
@@ -87,7 +88,8 @@ def fit(
         precision=settings.precision,  # type: ignore[arg-type]  # TrainSettings has checked it
     )
     fabric.launch()
-    with denormals_flushed(), torch.random.fork_rng():
+    cells = compiled_updates(model) if settings.compiled else nullcontext()
+    with denormals_flushed(), torch.random.fork_rng(), cells:
         torch.manual_seed(settings.seed)
         optimiser = OPTIMISERS[settings.optimiser](model.parameters(), lr=settings.learning_rate)
         network, stepper = fabric.setup(model.train(), optimiser)

@@ -18,6 +18,7 @@ from mim_core import checkpoint
 from mim_core.batches import from_samples, with_reversed_time
 from mim_core.precision import resolved
 from mim_core.settings import Hooks, TrainSettings
+from mim_core.update import can_compile
 from nowcast.benchmark.log import TrainingLog
 from nowcast.benchmark.objective import Feeding, FrameLoss, fed, squared_error
 
@@ -208,6 +209,7 @@ def _settings(run: Run, *, steps: int, first_plan: int) -> TrainSettings:
         gradient_clip=recipe.gradient_clip,
         accumulate=recipe.accumulate,
         precision=resolved(recipe.precision, accelerator=run.device),
+        compiled=recipe.compiled == "auto" and can_compile(run.device),
         ema_decay=recipe.ema_decay,
         seed=recipe.seed,
         steps=steps,

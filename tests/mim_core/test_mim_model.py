@@ -134,7 +134,7 @@ def test_recomputing_gives_the_same_gradients_for_less_memory() -> None:
         torch.autograd.backward((output**2).sum())
         gradients.append([weight.grad for weight in model.parameters()])
     for plain, again in zip(*gradients, strict=True):
-        torch.testing.assert_close(plain, again)
+        torch.testing.assert_close(plain, again, rtol=1e-4, atol=1e-3)  # sums of 10,000
 
 
 def test_only_the_first_channels_of_a_prediction_are_fed_back() -> None:
