@@ -32,10 +32,20 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or is not what was written."""
 
 
-def save(path: Path, network: Recurrent, *, metadata: Mapping[str, object]) -> None:
-    """Write the weights and ``metadata`` (what JSON can hold), whole or not at all."""
+def save(
+    path: Path,
+    network: Recurrent,
+    *,
+    metadata: Mapping[str, object],
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write the weights and ``metadata`` (what JSON can hold), whole or not at all.
+
+    ``dtype``: that of the weights in the file, where it is not their own. ``load`` gives fp32.
+    """
     header = {"config": network.config.to_dict(), "metadata": dict(metadata), **kind(network)}
-    write_tensors(path, network.state_dict(), header=header)
+    kept = {name: weight.to(dtype or weight.dtype) for name, weight in network.state_dict().items()}
+    write_tensors(path, kept, header=header)
 
 
 def load(path: Path, *, map_location: str | torch.device = "cpu") -> tuple[MIM, dict[str, object]]:

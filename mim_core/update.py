@@ -28,9 +28,7 @@ class Cell(nn.Module):
 
     def _updated(self, *maps: Tensor | None) -> tuple[Tensor, ...]:
         """What ``update`` makes of what the convolutions say, and of the states."""
-        # The first step, which lacks some, would have to be compiled by itself.
-        is_whole = all(one is not None for one in maps)
-        if self.is_compiled and is_whole and torch.is_grad_enabled():
+        if self.is_compiled and torch.is_grad_enabled() and _are_whole(maps):
             return _compiled(type(self).update)(self, *maps)
         return self.update(*maps)
 
@@ -59,6 +57,12 @@ def can_compile(accelerator: str) -> bool:
     headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
     compiler = os.environ.get("CXX", "g++")
     return headers.is_file() and shutil.which(compiler) is not None
+
+
+def _are_whole(maps: tuple[Tensor | None, ...]) -> bool:
+    """Not those of the first steps, which lack some or repeat one value: each would be compiled."""
+    grids = {None if one is None else one.shape[-2:] for one in maps}
+    return len(grids) == 1 and not any(one is None or 0 in one.stride() for one in maps)
 
 
 @cache

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from mim_core import checkpoint
 from mim_core.batches import from_samples, with_reversed_time
 from mim_core.precision import resolved
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 # Shares of the time after which the plan is looked at again.
 REVIEWS = (0.03, 0.1, 0.25, 0.5, 0.75, 0.9)
+LAST_REVIEW = 0.97  # a plan that was reached after it is good enough
 VALIDATION_BATCH = 16
 TRIAL_STEPS = 4  # of which the first, which is slow, does not count
 STATE, WEIGHTS, LOG = "training.safetensors", "weights.safetensors", "log.jsonl"
@@ -80,7 +83,7 @@ def train(run: Run, *, about: Mapping[str, object]) -> Path:
         log.add(step=0, seconds=seconds(), plan=_first_plan(run, seconds))
     while True:
         trained = _part(run, log, seconds)
-        if trained.step >= log.last("plan"):
+        if trained.step >= log.last("plan") and not _has_time(run, seconds()):
             break
         log.add(step=trained.step, seconds=seconds(), plan=_new_plan(run, log, seconds()))
     header = {
@@ -98,7 +101,8 @@ def train(run: Run, *, about: Mapping[str, object]) -> Path:
         },
         **about,
     }
-    checkpoint.save(run.out / WEIGHTS, trained.model, metadata=header)
+    # Half the size, and no score differs: a rounding of 5e-4 of each weight.
+    checkpoint.save(run.out / WEIGHTS, trained.model, metadata=header, dtype=torch.float16)
     return run.out / WEIGHTS
 
 
@@ -142,6 +146,12 @@ def _part(run: Run, log: TrainingLog, seconds: Callable[[], float]) -> Trained:
     )
 
 
+def _has_time(run: Run, seconds: float) -> bool:
+    """Whether a plan that was too short has left some."""
+    minutes = run.recipe.minutes
+    return minutes is not None and seconds < LAST_REVIEW * 60 * minutes
+
+
 def _next_review(run: Run, seconds: float) -> float:
     if run.recipe.minutes is None:
         return float("inf")
@@ -171,11 +181,15 @@ def _first_plan(run: Run, seconds: Callable[[], float]) -> int:
 
 def _new_plan(run: Run, log: TrainingLog, seconds: float) -> int:
     """The steps done and those that the rest of the time holds, at the pace since the last plan."""
-    since = next(record for record in reversed(log.records) if "plan" in record)
-    step = int(log.records[-1]["step"])
     assert run.recipe.minutes is not None  # a plan of steps is never looked at again
-    pace = (seconds - float(since["seconds"])) / max(1, step - int(since["step"]))
-    return step + max(1, round((60 * run.recipe.minutes - seconds) / pace))
+    since = max(place for place, record in enumerate(log.records) if "plan" in record)
+    made = [record for record in log.records[since:] if "loss" in record]
+    # Without the first one, which may have had to compile: the others say what is to come.
+    first, last = (made[0] if len(made) > 1 else log.records[since]), log.records[-1]
+    pace = (seconds - float(first["seconds"])) / max(1, last["step"] - first["step"])
+    left = 60 * run.recipe.minutes - seconds
+    more: int = max(1, round(left / max(pace, 1e-6)))
+    return int(last["step"]) + more
 
 
 def _loss(run: Run) -> FrameLoss:
