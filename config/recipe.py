@@ -50,11 +50,14 @@ class TrainingPart(_Part):
 
     steps: Count = 400
     batch_size: Count = 4
+    optimiser: Literal["adam", "muon"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     warm_up_steps: int = 50
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    # The cells' pixelwise part by torch.compile; "auto": where there is a C++ compiler.
+    compiled: Literal["auto", "never"] = "never"
     leads: Count = 12
     crop: Count = 128
     seed: int = 0

@@ -1,9 +1,9 @@
-"""Convolutions used at every step of a sequence, the gradient of whose weights is computed once.
+"""Convolutions used at every step of a sequence, whose weight gradients are gathered over steps.
 
 Backpropagation through time asks every step for its part of the gradient of the same weights, of
-maps that are small in the forecasts that MIM was made for. All parts at once are one convolution
-over steps x batch, which a processor does several times as fast, with one rounding and no sums.
-Maps lie channels-last, as its kernels have them.
+maps that are small in the forecasts that MIM was made for. Parts together are one convolution over
+steps x batch, which a processor does twice as fast. Weights take the numbers of autocast once, and
+their gradients are added in fp32. Maps lie channels-last, as the kernels have them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-# Pixels of a batch up to which it pays, as measured: beyond, a step fills the processor by itself
-# and what is kept until the last one is much.
-MOST_PIXELS = 8192
+# Pixels that are enough for one convolution, as measured: more of them are no faster, and what is
+# kept until then takes memory.
+ENOUGH_PIXELS = 4096
 
 
 class StepConvolution(nn.Conv2d):
@@ -51,31 +51,27 @@ class StepConvolution(nn.Conv2d):
 
 @contextmanager
 def gathered(network: nn.Module) -> Iterator[None]:
-    """Meanwhile every ``StepConvolution`` of ``network`` gathers its uses.
+    """Meanwhile every ``StepConvolution`` of ``network`` gathers its uses, where gradients are on.
 
     Gradients are those of the plain convolutions, but for rounding. They can be taken once.
     """
     with ExitStack() as stack:
         for module in network.modules():
-            if isinstance(module, StepConvolution):
+            if isinstance(module, StepConvolution) and torch.is_grad_enabled():
                 stack.enter_context(module.gathering())
         yield
 
 
-def pays(frames: Tensor) -> bool:
-    """Whether to gather for a batch of patched ``frames`` (B, T, C, H, W)."""
-    pixels = frames.shape[0] * frames.shape[-2] * frames.shape[-1]
-    return torch.is_grad_enabled() and pixels <= MOST_PIXELS
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Uses:
     """What one convolution was used on in a sequence."""
 
     dtype: torch.dtype
     padding: list[int]
     # Of each use, as the backward pass comes by: its input, and the gradient of its output.
-    gradients: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    waiting: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    # Gradients of weight and bias, of those that wait no longer.
+    total: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def of(cls, convolution: StepConvolution) -> _Uses:
@@ -85,6 +81,25 @@ class _Uses:
         dtype = torch.get_autocast_dtype(device) if is_mixed else weight.dtype
         assert not isinstance(convolution.padding, str)  # cells give numbers
         return cls(dtype, list(convolution.padding))
+
+    def add(self, x: Tensor, gradient: Tensor, weight: Tensor) -> None:
+        """Note a use; with the ones that wait they may be enough for a convolution."""
+        self.waiting.append((x, gradient))
+        if len(self.waiting) * x.numel() // x.shape[1] >= ENOUGH_PIXELS:
+            self.work_off(weight)
+
+    def work_off(self, weight: Tensor) -> None:
+        """Add what waits to ``total``."""
+        if not self.waiting:
+            return
+        x, gradient = (_together(maps) for maps in zip(*self.waiting, strict=True))
+        self.waiting.clear()
+        both = self.backward(gradient, x, weight, (False, True, True))[1:]
+        if self.total is None:
+            self.total = _wide(both[0]), _wide(both[1])
+        else:
+            for whole, part in zip(self.total, both, strict=True):
+                whole.add_(part)
 
     def backward(
         self, gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
@@ -121,17 +136,15 @@ class _Weights(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         uses: _Uses = ctx.uses
-        if not uses.gradients:
+        uses.work_off(*ctx.saved_tensors)
+        total, uses.total = uses.total, None
+        if total is None:
             return None, None, None
-        (weight,) = ctx.saved_tensors
-        inputs, outputs = (torch.cat(parts) for parts in zip(*uses.gradients, strict=True))
-        uses.gradients.clear()
-        of_both = uses.backward(outputs, inputs, weight, (False, True, True))[1:]
-        return *(one.to(ctx.dtype) for one in of_both), None
+        return total[0].to(ctx.dtype), total[1].to(ctx.dtype), None
 
 
 class _Use(torch.autograd.Function):
-    """One use: its part of the gradient of the weights is left to ``_Weights``."""
+    """One use: its part of the gradient of the weights is added to those of the others."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, uses: _Uses) -> Tensor:
@@ -145,8 +158,18 @@ class _Use(torch.autograd.Function):
         uses: _Uses = ctx.uses
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        uses.gradients.append((x, gradient))
+        uses.add(x, gradient, weight)
         of_input: Tensor | None = None
         if ctx.needs_input_grad[0]:
             of_input, _, _ = uses.backward(gradient, x, weight, (True, False, False))
         return of_input, None, None, None
+
+
+def _together(maps: tuple[Tensor, ...]) -> Tensor:
+    """All maps as one batch; without a copy where it is one already."""
+    return maps[0] if len(maps) == 1 else torch.cat(maps)
+
+
+def _wide(gradient: Tensor) -> Tensor:
+    """What others are added to: fp32, or what is wider."""
+    return gradient.to(torch.promote_types(gradient.dtype, torch.float32))

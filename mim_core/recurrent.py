@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mim_core import gathered
 from mim_core.config import MIMConfig
+from mim_core.gathered import gathered
 from mim_core.patches import from_patches, to_patches
 
 
@@ -60,8 +60,8 @@ class Recurrent(nn.Module):
         first_flag = _check_lengths(frames, total_length, seen or 0, true_frame_flag)
         predictions: list[Tensor] = []
         state: Any = None
-        is_gathering = gathered.pays(frames) and not recompute
-        with gathered.gathered(self) if is_gathering else nullcontext():
+        # What is computed anew must be what was computed: plain convolutions both times.
+        with nullcontext() if recompute else gathered(self):
             for t in range(total_length - 1):
                 if true_frame_flag is not None and t >= first_flag:
                     flag = true_frame_flag[:, t - first_flag]

@@ -43,6 +43,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     """How to train by the recipe, with another number of steps or seed where given."""
     from mim_core.precision import resolved
     from mim_core.settings import TrainSettings
+    from mim_core.update import can_compile
     from nowcast.forecast.head import RainHead
     from nowcast.learn.crops import CropSettings
     from nowcast.learn.training import Plan
@@ -52,6 +53,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     wanted = steps or training.steps
     settings = TrainSettings(
         steps=wanted,
+        optimiser=training.optimiser,
         learning_rate=training.learning_rate,
         schedule="cosine",
         final_fraction=0.05,
@@ -59,6 +61,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
         gradient_clip=training.gradient_clip,
         ema_decay=training.ema_decay,
         precision=resolved(training.precision, accelerator=device),
+        compiled=training.compiled == "auto" and can_compile(device),
         seed=training.seed if seed is None else seed,
         checkpoint_every=50,
         validate_every=100,

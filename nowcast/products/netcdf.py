@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import netCDF4
-from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
 from nowcast.field import schema
 from nowcast.field.atomic import written_beside
+from nowcast.field.netcdf import NETCDF_LOCK
 from nowcast.products import chunks, description, encoding
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def _write(raw: xr.Dataset, path: Path, *, compression: Compression) -> None:
     fields = {}
     raw.load()  # what is still in a file is read under the lock that is taken next
     try:
-        # The library crashes where threads share it: xarray reads under this lock.
-        with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(path, "w") as file:
+        with NETCDF_LOCK, netCDF4.Dataset(path, "w") as file:
             for dimension, size in raw.sizes.items():
                 file.createDimension(str(dimension), size)
             for name, variable in raw.variables.items():

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from nowcast.field.atomic import written_beside
+from nowcast.field.netcdf import NETCDF_LOCK
 from nowcast.field.units import RATE
 from nowcast.products import description, encoding
 from nowcast.products.outlook import STATES
@@ -92,7 +93,8 @@ def write_netcdf(dataset: xr.Dataset, path: Path, *, attrs: Mapping[str, Any]) -
             stored[name] |= {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
     with written_beside(path) as beside:
         try:
-            raw.to_netcdf(beside, engine="netcdf4", encoding=stored)
+            with NETCDF_LOCK:
+                raw.to_netcdf(beside, engine="netcdf4", encoding=stored)
         except RuntimeError as error:  # what the library makes of a full disk
             raise OSError(errno.EIO, str(error)) from error
     return path

@@ -9,6 +9,7 @@ import xarray as xr
 
 from nowcast.field import schema
 from nowcast.field.errors import FormatError, MissingFramesError, SchemaError, SourceError
+from nowcast.field.netcdf import open_netcdf
 from nowcast.products import encoding
 
 
@@ -24,7 +25,7 @@ def read_forecast(path: Path | str, *, lead: np.timedelta64 | None = None) -> sc
     if not path.is_file():
         raise SourceError(f"{path}: there is no such file")
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=True) as raw:
+        with open_netcdf(path, decode_timedelta=True) as raw:
             chosen = raw if lead is None else _of_lead(raw, lead, path=path)
             dataset = encoding.decoded(chosen).load()
     except (OSError, RuntimeError, ValueError) as error:

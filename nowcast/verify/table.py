@@ -10,6 +10,7 @@ import xarray as xr
 
 from nowcast.field.atomic import written_beside
 from nowcast.field.errors import FormatError, SchemaError, SourceError
+from nowcast.field.netcdf import NETCDF_LOCK
 from nowcast.field.units import RATE
 from nowcast.verify.probability import CUTS
 from nowcast.verify.scores import SCORES
@@ -138,7 +139,7 @@ def write_netcdf(dataset: xr.Dataset, path: Path) -> Path:
     labelled = dataset.drop_vars("nowcaster").assign_coords(method=label)
     encoding: dict[str, dict[str, Any]] = {str(name): {"zlib": True} for name in dataset.data_vars}
     encoding |= {str(name): {"_FillValue": None} for name in labelled.coords}
-    with written_beside(path) as beside:
+    with written_beside(path) as beside, NETCDF_LOCK:
         labelled.to_netcdf(beside, engine="netcdf4", encoding=encoding)
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import xarray as xr
 
 from nowcast.field import schema
 from nowcast.field.errors import FormatError, MissingFramesError
+from nowcast.field.netcdf import close_netcdf, open_netcdf
 from nowcast.products import encoding
 from nowcast.products.description import stamp
 from nowcast.web.series import Series
@@ -114,11 +116,13 @@ class Opened:
 def open_forecast(listed: Listed) -> Opened:
     """Open the file of a forecast; raises FormatError where it is none."""
     try:
-        raw = xr.open_dataset(listed.path, engine="netcdf4", decode_timedelta=True, cache=False)
+        raw = open_netcdf(listed.path, decode_timedelta=True, cache=False)
         data = encoding.decoded(raw)
         grid = schema.grid_of(data)
         if data["rainfall_rate"].dims != ("lead_time", "y", "x"):
             raise FormatError(f"{listed.path}: no forecast: rainfall_rate has no lead_time")
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise FormatError(f"{listed.path}: no readable forecast ({error})") from error
-    return Opened(listed, data, grid)
+    opened = Opened(listed, data, grid)
+    weakref.finalize(opened, close_netcdf, raw)  # whoever shows it may be the last to hold it
+    return opened

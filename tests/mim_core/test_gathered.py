@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def gradients_of(model: Recurrent, batch: Tensor) -> tuple[Tensor, Gradients]:
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(gathered, "MOST_PIXELS", 0)
+    monkeypatch.setattr(StepConvolution, "gathering", nullcontext)
     return monkeypatch
 
 
@@ -115,12 +116,21 @@ def test_what_was_not_used_has_no_gradient_and_nothing_is_kept_of_the_rest() -> 
     assert torch.equal(layers[0](batch), nn.Conv2d.forward(layers[0], batch))
 
 
-def test_large_maps_and_forecasts_do_not_gather() -> None:
-    side = int(gathered.MOST_PIXELS**0.5)
-    assert gathered.pays(torch.empty(1, 2, 1, side, side))
-    assert not gathered.pays(torch.empty(1, 2, 1, side, side + 3))
-    with torch.no_grad():
-        assert not gathered.pays(torch.empty(1, 2, 1, side, side))
+@pytest.mark.parametrize("enough", [1, 60, 150, 10_000])
+def test_it_does_not_matter_how_many_uses_are_enough(
+    enough: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network().double()
+    _, expected = gradients_of(model, frames(torch.float64))
+    monkeypatch.setattr(gathered, "ENOUGH_PIXELS", enough)
+    _, found = gradients_of(model, frames(torch.float64))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-13)
+
+
+def test_forecasts_do_not_gather() -> None:
+    layers = nn.ModuleList([StepConvolution(1, 1, 3, padding=1)])
+    with torch.no_grad(), gathered.gathered(layers):
+        assert layers[0]._shared is None
 
 
 @pytest.mark.skipif(not update.can_compile("cpu"), reason="no C++ compiler here")

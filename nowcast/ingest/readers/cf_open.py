@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from nowcast.field.errors import FormatError, SchemaError, UsageError
+from nowcast.field.netcdf import NETCDF_LOCK, open_netcdf
 from nowcast.ingest.readers.cf_zarr import check_folder, is_zarr
 from nowcast.ingest.readers.hdf5 import SIGNATURE, Limits, open_hdf5
 
@@ -114,7 +115,7 @@ def _open(path: Path, engine: str) -> xr.Dataset:
             cache=False,
             consolidated=_is_consolidated(path),
         )
-    return xr.open_dataset(path, engine="netcdf4", decode_times=False, cache=False)
+    return open_netcdf(path, decode_times=False, cache=False)
 
 
 def _checked_engine(path: Path) -> str:
@@ -158,7 +159,7 @@ def _check_classic(path: Path) -> None:
     """Classic NetCDF stores arrays plain, so that a file shorter than they are is cut short."""
     size = path.stat().st_size
     try:
-        with netCDF4.Dataset(path) as file:
+        with NETCDF_LOCK, netCDF4.Dataset(path) as file:
             declared = sum(
                 math.prod(variable.shape) * variable.dtype.itemsize
                 for variable in file.variables.values()
