@@ -57,6 +57,7 @@ fuzz: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.extrapolation
 	$(BIN)/python -m benchmarks.mim_speed
+	$(BIN)/python -m benchmarks.training_step
 
 # From a frame that is whole to its forecast, published, through a real service.
 bench-latency: $(VENV)/ready
