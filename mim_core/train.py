@@ -96,7 +96,7 @@ def fit(
         average = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
         run = _Run(model, average, optimiser, settings, out)
         _restore(run)
-        for batch in _prefetched(batch_at, run):
+        for batch in _prefetched(batch_at, run, pinned=fabric.device.type == "cuda"):
             value = _gradient(fabric, network, stepper, loss=loss, batch=batch, run=run)
             stepper.step()
             run.step += 1
@@ -131,16 +131,24 @@ def denormals_flushed() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _prefetched(batch_at: BatchAt, run: _Run) -> Iterator[Batch]:
-    """The batches of the steps still to do, each made while the network works on the one before."""
+def _prefetched(batch_at: BatchAt, run: _Run, *, pinned: bool) -> Iterator[Batch]:
+    """The batches of the steps still to do, each made while the network works on the one before.
+
+    ``pinned``: in memory from which a GPU copies while it computes.
+    """
     if run.finished:
         return
+
+    def made(step: int) -> Batch:
+        batch = batch_at(step)
+        return {name: one.pin_memory() for name, one in batch.items()} if pinned else batch
+
     with ThreadPoolExecutor(max_workers=1) as beside:
-        coming = beside.submit(batch_at, run.step)
+        coming = beside.submit(made, run.step)
         for step in range(run.step + 1, run.settings.steps + 1):
             batch = coming.result()
             if step < run.settings.steps:
-                coming = beside.submit(batch_at, step)
+                coming = beside.submit(made, step)
             yield batch
 
 

@@ -19,6 +19,7 @@ from mim_core.recurrent import Recurrent
 
 CONFIG = MIMConfig(in_channels=1, num_hidden=(4, 4, 4), kernel_size=3, layer_norm=True)
 Gradients = dict[str, Tensor]
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def network(kind: type[Recurrent] = MIM, config: MIMConfig = CONFIG) -> Recurrent:
@@ -49,15 +50,17 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("first_layer", ["st_lstm", "predrnn_st_lstm", "causal_lstm"])
 def test_gradients_are_those_of_the_plain_convolutions(
-    first_layer: str, plain: pytest.MonkeyPatch
+    first_layer: str, device: str, plain: pytest.MonkeyPatch
 ) -> None:
     fields = {**CONFIG.to_dict(), "first_layer": first_layer}
-    model = network(config=MIMConfig.from_dict(fields)).double()
-    expected = gradients_of(model, frames(torch.float64))
+    model = network(config=MIMConfig.from_dict(fields)).double().to(device)
+    batch = frames(torch.float64).to(device)
+    expected = gradients_of(model, batch)
     plain.undo()
-    found = gradients_of(model, frames(torch.float64))
+    found = gradients_of(model, batch)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-13)
     assert set(found[1]) == {name for name, _ in model.named_parameters()}
 
