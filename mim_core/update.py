@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -37,8 +38,9 @@ class Cell(nn.Module):
 def compiled_updates(network: nn.Module) -> Iterator[None]:
     """Meanwhile the cells of ``network`` update compiled where gradients are asked for.
 
-    The first use takes some ten seconds a kind of cell. Numbers differ by rounding: a compiled
-    loop works in fp32 inside, whatever its maps are.
+    The first use takes some ten seconds a kind of cell; where that fails, a warning says so, and
+    the cells go on as they are. Numbers differ by rounding: a compiled loop works in fp32 inside,
+    whatever its maps are.
     """
     cells = [module for module in network.modules() if isinstance(module, Cell)]
     for cell in cells:
@@ -65,8 +67,25 @@ def _are_whole(maps: tuple[Tensor | None, ...]) -> bool:
     return len(grids) == 1 and not any(one is None or 0 in one.stride() for one in maps)
 
 
+class _Compiled:
+    """An update by torch.compile; by itself from the first time on that this fails."""
+
+    def __init__(self, update: Update) -> None:
+        self._update = update
+        self._fast: Update = torch.compile(update, dynamic=False)
+
+    def __call__(self, cell: Cell, *maps: Tensor | None) -> tuple[Tensor, ...]:
+        try:
+            return self._fast(cell, *maps)
+        except RuntimeError as error:  # as all errors of the compiler are
+            updated = self._update(cell, *maps)  # raises what is not the compiler's fault
+            self._fast = self._update
+            reason = " ".join(str(error).split())[:300]
+            warnings.warn(f"cells are not compiled: {reason}", stacklevel=2)
+            return updated
+
+
 @cache
-def _compiled(update: Update) -> Update:
-    """``update`` by torch.compile; all cells of a kind take the same."""
-    fast: Update = torch.compile(update, dynamic=False)
-    return fast
+def _compiled(update: Update) -> _Compiled:
+    """All cells of a kind take the same."""
+    return _Compiled(update)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 import weakref
 from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._inductor import config as inductor
 
 from mim_core import gathered, update
 from mim_core.baselines import ConvLSTM
@@ -146,6 +149,25 @@ def test_compiled_cells_give_the_same_numbers(kind: type[Recurrent]) -> None:
         found = gradients_of(model, batch)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     assert not any(getattr(module, "is_compiled", False) for module in model.modules())
+
+
+@pytest.mark.skipif(not update.can_compile("cpu"), reason="no C++ compiler here")
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of itself
+def test_where_the_compiler_fails_training_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, batch = network(ConvLSTM), frames()
+    expected = gradients_of(model, batch)
+    torch.compiler.reset()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(update, "_compiled", cache(update._Compiled))
+    with (
+        inductor.patch({"cpp.cxx": ("/bin/false",)}),
+        update.compiled_updates(model),
+        pytest.warns(UserWarning, match="cells are not compiled"),
+    ):
+        found = gradients_of(model, batch)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_cells_are_compiled_only_where_asked_and_where_it_is_possible(
