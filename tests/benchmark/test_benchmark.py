@@ -310,7 +310,26 @@ def benchmark_data(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) 
         (folder / name).symlink_to((shared_data / name).absolute())
     with np.load(next((shared_data / "video/walking_vtest").glob("*.npz"))) as content:
         layouts.walking(content["frames"], folder / "human36m")
+    with np.load(folder / "traffic/nyc_taxi_bike/data/volume_test.npz") as content:
+        layouts.taxi(content["volume"], folder / "TaxiBJ/BJ15_M32x32_T30_InOut.h5")
     return folder
+
+
+# human36m and taxibj are the authors' own data.
+MEASURED_HERE = ("moving-mnist", "moving-mnist-plain", "colour-mnist", "nyc-taxi", "taxibj-layout")
+
+
+@pytest.mark.parametrize("name", [*MEASURED_HERE, "walking", "radar"])
+def test_profiles_that_are_measured_here_find_their_sequences(
+    benchmark_data: Path, name: str
+) -> None:
+    chosen = build.profile(name)
+    task = build.task(name, chosen, data=benchmark_data)
+    build.network(chosen, task, kind="mim", seed=0)
+    for samples in (task.train, task.validation, task.test):
+        if samples is not None:
+            frames = samples[0]["frames"]
+            assert frames.shape[:2] == (chosen.total_length, task.channels)
 
 
 @pytest.mark.parametrize("name", shipped.shipped_benchmarks())
