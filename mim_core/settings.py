@@ -25,7 +25,6 @@ FIXED = (
     "gradient_clip",
     "accumulate",
     "precision",
-    "compiled",
     "ema_decay",
     "seed",
 )
