@@ -153,6 +153,25 @@ def test_compiled_cells_give_the_same_numbers(kind: type[Recurrent]) -> None:
 
 @pytest.mark.skipif(not update.can_compile("cpu"), reason="no C++ compiler here")
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of itself
+def test_compiled_cells_with_a_peephole_at_each_pixel_stay_finite_in_bf16() -> None:
+    config = MIMConfig(
+        in_channels=1,
+        num_hidden=(32, 32),
+        kernel_size=3,
+        layer_norm=False,
+        peepholes="pixel",
+        frame_size=(16, 16),
+    )
+    model = network(config=config)
+    batch = torch.rand(2, 6, 1, 16, 16)
+    with update.compiled_updates(model), torch.autocast("cpu", dtype=torch.bfloat16):
+        predicted, found = gradients_of(model, batch)
+    assert torch.isfinite(predicted).all()
+    assert all(torch.isfinite(gradient).all() for gradient in found.values())
+
+
+@pytest.mark.skipif(not update.can_compile("cpu"), reason="no C++ compiler here")
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of itself
 def test_where_the_compiler_fails_training_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
