@@ -127,7 +127,8 @@ class PredRNNSTLSTM(nn.Module):
         i_m, g_m, f_m = self.memory_gates(m).chunk(3, dim=1)
         c = self.cell_memory(i_x + i_h, g_x + g_h, f_x + f_h, None if state is None else state.cell)
         m = self.memory(i_x2 + i_m, g_x2 + g_m, f_x2 + f_m, m)
-        o = self.output_gate(o_x + o_h + self.output_gates(torch.cat([c, m], dim=1)))
+        (o_new,) = self.output_gates(torch.cat([c, m], dim=1)).chunk(1, dim=1)
+        o = self.output_gate(o_x + o_h + o_new)
         return State(hidden=o * torch.tanh(self.reduce(c, m)), cell=c), m
 
 
@@ -149,7 +150,8 @@ class _Cascade(nn.Module):
         i_c, g_c, f_c, o_c = self.cell_gates(c).chunk(4, dim=1)
         i_m, g_m, f_m, kept = self.memory_gates(m).chunk(4, dim=1)
         m = self.memory(i_x + i_c + i_m, g_x + g_c + g_m, f_x + f_c + f_m, torch.tanh(kept))
-        o = torch.tanh(o_x + o_c + self.output_gates(m))
+        (o_m,) = self.output_gates(m).chunk(1, dim=1)
+        o = torch.tanh(o_x + o_c + o_m)
         return o * torch.tanh(self.reduce(c, m)), m
 
 
