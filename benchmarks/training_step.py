@@ -13,14 +13,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from unittest.mock import patch
+from contextlib import nullcontext
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 from mim_core.baselines import conv_lstm_like
-from mim_core.config import MIMConfig
 from mim_core.gathered import StepConvolution
 from mim_core.model import MIM
 from mim_core.recurrent import Recurrent
@@ -28,6 +27,7 @@ from mim_core.update import can_compile, compiled_updates
 from nowcast import build_benchmark
 from nowcast.benchmark.objective import FrameLoss
 
+SIDE = 64
 WAYS = {  # name: precision, gathered, compiled
     "fp32": (torch.float32, False, False),
     "fp32 gathered": (torch.float32, True, False),
@@ -46,13 +46,11 @@ def say(line: str) -> None:
 def step_of(network: Recurrent, way: str, loss: Callable[[nn.Module], Tensor]) -> float:
     """Seconds of a forward and a backward pass."""
     precision, is_gathered, is_compiled = WAYS[way]
-    contexts: list[AbstractContextManager[object]] = [
+    plainly = mock.patch.object(StepConvolution, "gathering", nullcontext)
+    with (
         compiled_updates(network) if is_compiled else nullcontext(),
-        nullcontext() if is_gathered else patch.object(StepConvolution, "gathering", nullcontext),
-    ]
-    with ExitStack() as stack:
-        for context in contexts:
-            stack.enter_context(context)
+        nullcontext() if is_gathered else plainly,
+    ):
         started = time.perf_counter()
         network.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
@@ -64,18 +62,12 @@ def step_of(network: Recurrent, way: str, loss: Callable[[nn.Module], Tensor]) -
 def networks(name: str) -> tuple[FrameLoss, Tensor, tuple[Recurrent, Recurrent]]:
     """The loss of a profile, a batch of noise, the MIM and the ConvLSTM of as many products."""
     profile = build_benchmark.profile(name)
-    part, batch = profile.network, profile.training.batch_size
-    config = MIMConfig(
-        in_channels=1,
-        num_hidden=(part.hidden,) * part.layers,
-        kernel_size=part.kernel_size,
-        patch=part.patch,
-        layer_norm=part.layer_norm,
-        residual=part.residual,
-    )
-    frames = torch.rand(batch, profile.total_length, 1, 64, 64)
+    patch = profile.network.patch
+    grid = (SIDE // patch, SIDE // patch)
+    config = build_benchmark.configuration(profile.network, channels=1, grid=grid)
+    frames = torch.rand(profile.training.batch_size, profile.total_length, 1, SIDE, SIDE)
     return (
-        FrameLoss(profile.input_length, patch=part.patch),
+        FrameLoss(profile.input_length, patch=patch),
         frames,
         (MIM(config), conv_lstm_like(config)),
     )

@@ -55,7 +55,7 @@ class PeepholeLSTM(Cell):
             nn.init.xavier_uniform_(self.input_forget_peepholes)
             nn.init.xavier_uniform_(self.output_peepholes)
         # Beside maps in bf16 torch.compile (2.13) reads them wrongly: everything becomes NaN.
-        self.can_compile = not pixel
+        self.is_compilable = not pixel
 
     def forward(self, x: Tensor | None, hidden: Tensor | None, cell: Tensor | None) -> State:
         new, new_cell = self._updated(self.input_gates(x), self.hidden_gates(hidden), cell)

@@ -55,10 +55,10 @@ def gathered(network: nn.Module) -> Iterator[None]:
 
     Gradients are those of the plain convolutions, but for rounding. They can be taken once.
     """
+    convolutions = [one for one in network.modules() if isinstance(one, StepConvolution)]
     with ExitStack() as stack:
-        for module in network.modules():
-            if isinstance(module, StepConvolution) and torch.is_grad_enabled():
-                stack.enter_context(module.gathering())
+        for convolution in convolutions if torch.is_grad_enabled() else ():
+            stack.enter_context(convolution.gathering())
         yield
 
 

@@ -25,7 +25,7 @@ class Cell(nn.Module):
     """A cell whose pixelwise part is a method of its own, ``update``."""
 
     update: Update
-    can_compile = True
+    is_compilable = True
     is_compiled = False  # see ``compiled_updates``
 
     def _updated(self, *maps: Tensor | None) -> tuple[Tensor, ...]:
@@ -45,7 +45,7 @@ def compiled_updates(network: nn.Module) -> Iterator[None]:
     """
     cells = [module for module in network.modules() if isinstance(module, Cell)]
     for cell in cells:
-        cell.is_compiled = cell.can_compile
+        cell.is_compiled = cell.is_compilable
     try:
         yield
     finally:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from config.benchmark import BenchmarkProfile, PublishedRow, TrainingPart
+    from config.benchmark import BenchmarkProfile, NetworkPart, PublishedRow, TrainingPart
+    from mim_core.config import MIMConfig
     from mim_core.recurrent import Recurrent
     from nowcast.benchmark.evaluation import Forecaster, Scored
     from nowcast.benchmark.task import Task
@@ -69,7 +70,6 @@ def network(chosen: BenchmarkProfile, task: Task, *, kind: str, seed: int) -> Re
     import torch
 
     from mim_core.baselines import conv_lstm_like
-    from mim_core.config import MIMConfig
     from mim_core.model import MIM
 
     if kind not in NETWORKS:
@@ -81,20 +81,28 @@ def network(chosen: BenchmarkProfile, task: Task, *, kind: str, seed: int) -> Re
             f"{task.name}: frames of {height}x{width}, which the patch of {part.patch} does not "
             "divide; choose another patch in the profile"
         )
-    config = MIMConfig(
-        in_channels=task.channels,
+    grid = (height // part.patch, width // part.patch)
+    config = configuration(part, channels=task.channels, grid=grid)
+    torch.manual_seed(seed)
+    return MIM(config) if kind == "mim" else conv_lstm_like(config)
+
+
+def configuration(part: NetworkPart, *, channels: int, grid: tuple[int, int]) -> MIMConfig:
+    """The MIM of a profile for frames of ``channels`` on a patched ``grid``."""
+    from mim_core.config import MIMConfig
+
+    return MIMConfig(
+        in_channels=channels,
         num_hidden=(part.hidden,) * part.layers,
         kernel_size=part.kernel_size,
         patch=part.patch,
         layer_norm=part.layer_norm,
         peepholes=part.peepholes,
-        frame_size=(height // part.patch, width // part.patch),
+        frame_size=grid,
         first_layer=part.first_layer,
         difference_input=part.difference_input,
         residual=part.residual,
     )
-    torch.manual_seed(seed)
-    return MIM(config) if kind == "mim" else conv_lstm_like(config)
 
 
 def trained(

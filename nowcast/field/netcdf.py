@@ -21,12 +21,6 @@ class _Lock:
     def __init__(self) -> None:
         self._lock = threading.RLock()
 
-    def acquire(self, blocking: bool = True) -> bool:  # noqa: FBT001, FBT002 - as xarray calls it
-        return self._lock.acquire(blocking)
-
-    def release(self) -> None:
-        self._lock.release()
-
     def __enter__(self) -> None:
         self._lock.acquire()
 
@@ -42,12 +36,9 @@ NETCDF_LOCK = _Lock()
 
 
 def open_netcdf(path: Path, **options: Any) -> xr.Dataset:
-    """``xr.open_dataset`` by the netCDF library; values are read later, under the lock as well."""
+    """``xr.open_dataset`` by the netCDF library; its values are read under the lock as well.
+
+    It is to be closed by hand, which takes the lock too: xarray closes what nobody holds without.
+    """
     with NETCDF_LOCK:
         return xr.open_dataset(path, engine="netcdf4", lock=NETCDF_LOCK, **options)
-
-
-def close_netcdf(dataset: xr.Dataset) -> None:
-    """Close the file of a Dataset, which is to be done by hand: xarray itself does it unlocked."""
-    with NETCDF_LOCK:
-        dataset.close()

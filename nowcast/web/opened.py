@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import xarray as xr
 
 from nowcast.field import schema
 from nowcast.field.errors import FormatError, MissingFramesError
-from nowcast.field.netcdf import close_netcdf, open_netcdf
+from nowcast.field.netcdf import open_netcdf
 from nowcast.products import encoding
 from nowcast.products.description import stamp
 from nowcast.web.series import Series
@@ -117,12 +118,15 @@ def open_forecast(listed: Listed) -> Opened:
     """Open the file of a forecast; raises FormatError where it is none."""
     try:
         raw = open_netcdf(listed.path, decode_timedelta=True, cache=False)
-        data = encoding.decoded(raw)
-        grid = schema.grid_of(data)
-        if data["rainfall_rate"].dims != ("lead_time", "y", "x"):
-            raise FormatError(f"{listed.path}: no forecast: rainfall_rate has no lead_time")
+        with ExitStack() as failed:
+            failed.callback(raw.close)
+            data = encoding.decoded(raw)
+            grid = schema.grid_of(data)
+            if data["rainfall_rate"].dims != ("lead_time", "y", "x"):
+                raise FormatError(f"{listed.path}: no forecast: rainfall_rate has no lead_time")
+            failed.pop_all()
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise FormatError(f"{listed.path}: no readable forecast ({error})") from error
     opened = Opened(listed, data, grid)
-    weakref.finalize(opened, close_netcdf, raw)  # whoever shows it may be the last to hold it
+    weakref.finalize(opened, raw.close)  # whoever shows it may be the last to hold it
     return opened

@@ -19,7 +19,6 @@ from benchmarks import layouts
 from config import benchmark as profiles
 from mim_core import checkpoint
 from mim_core.baselines import ConvLSTM
-from mim_core.config import MIMConfig
 from mim_core.model import MIM
 from nowcast import build_benchmark as build
 from nowcast.benchmark.training import Run, train
@@ -357,15 +356,7 @@ def test_where_no_weights_ship_it_is_said_where_some_do(shared_data: Path) -> No
 def test_the_weights_of_small_profiles_may_ship() -> None:
     for name, profile in build.benchmarks().items():
         if profile.training.minutes is not None:
-            part = profile.network
-            config = MIMConfig(
-                in_channels=3,
-                num_hidden=(part.hidden,) * part.layers,
-                kernel_size=part.kernel_size,
-                patch=part.patch,
-                peepholes=part.peepholes,
-                frame_size=(16, 16),
-            )
+            config = build.configuration(profile.network, channels=3, grid=(16, 16))
             size = sum(weight.numel() for weight in MIM(config).parameters())
             assert 2 * size <= 4e6, f"{name}: {2 * size / 1e6:.1f} MB in fp16"
 

@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 
 from nowcast.field import netcdf
-from nowcast.field.netcdf import NETCDF_LOCK, close_netcdf, open_netcdf
+from nowcast.field.netcdf import NETCDF_LOCK, open_netcdf
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_file_is_opened_read_and_closed_only_where_nobody_else_is(path: Path) 
     works = [
         lambda: open_netcdf(path).close(),
         lambda: dataset["rain"].values,
-        lambda: close_netcdf(dataset),
+        dataset.close,
     ]
     for work in works:
         other = threading.Thread(target=work)
@@ -72,7 +72,7 @@ def test_threads_that_open_read_and_write_at_once_do_not_crash(path: Path, tmp_p
                 total += float(dataset["v"].mean())
             opened = open_netcdf(path)
             total += float(opened["rain"].mean())
-            close_netcdf(opened)
+            opened.close()
         return total
 
     with ThreadPoolExecutor(8) as threads:
