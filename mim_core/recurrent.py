@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,6 +16,8 @@ from mim_core.config import MIMConfig
 from mim_core.gathered import gathered
 from mim_core.patches import from_patches, to_patches
 
+Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+
 
 class Recurrent(nn.Module):
     """A network that says the next frame of one frame and a state; see ``forward``, ``forecast``.
@@ -23,6 +26,7 @@ class Recurrent(nn.Module):
     """
 
     output: nn.Conv2d
+    replay: Step | None = None  # stands in for ``step``; see ``mim_core.graphs``
 
     def __init__(self, config: MIMConfig) -> None:
         super().__init__()
@@ -58,6 +62,7 @@ class Recurrent(nn.Module):
         seen = frames.shape[1] if input_length is None and frames.ndim == 5 else input_length
         self._check_frames(frames)
         first_flag = _check_lengths(frames, total_length, seen or 0, true_frame_flag)
+        step = self.replay or self.step
         predictions: list[Tensor] = []
         state: Any = None
         # What is computed anew must be what was computed: plain convolutions both times.
@@ -73,7 +78,7 @@ class Recurrent(nn.Module):
                 if recompute:
                     prediction, state = checkpoint(self.step, frame, state, use_reentrant=False)
                 else:
-                    prediction, state = self.step(frame, state)
+                    prediction, state = step(frame, state)
                 predictions.append(prediction)
         return torch.stack(predictions, dim=1)
 
@@ -98,12 +103,13 @@ class Recurrent(nn.Module):
         # One tensor written to, not a list to stack: half the memory for a national composite.
         shape = (frames.shape[0], steps, self.config.out_channels, height, width)
         forecast = torch.empty(shape, dtype=self.output.weight.dtype, device=frames.device)
+        step = self.replay or self.step
         state: Any = None
         prediction: Tensor | None = None
         for t in range(patched.shape[1] + steps - 1):
             is_given = prediction is None or t < patched.shape[1]
             frame = patched[:, t] if is_given or prediction is None else self.field(prediction)
-            prediction, state = self.step(frame, state)
+            prediction, state = step(frame, state)
             if t >= patched.shape[1] - 1:
                 full = from_patches(prediction, patch=self.config.patch)
                 forecast[:, t - patched.shape[1] + 1] = full[..., :height, :width]

@@ -11,15 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mim_core.config import MIMConfig
 from mim_core.model import MIM, NetworkState
-
-Tree = TypeVar("Tree")
+from mim_core.nested import each
 
 # Convolutions one after another on the way through the first layer, and through each block above.
 _FIRST = {"st_lstm": 1, "predrnn_st_lstm": 2, "causal_lstm": 3}
@@ -117,14 +116,14 @@ def step_in_tiles(
         made = []
         for columns in _spans(width, side=side, halo=halo):
             tile = _Tile(rows, columns)
-            prediction, new = network.step(tile.cut(frame), _each(tile.cut, state, above))
+            prediction, new = network.step(tile.cut(frame), each(tile.cut, state, above))
             made.append((tile, (keep(prediction), new)))
         if whole is None:
-            whole = _each(room, made[0][1], (None, state if consume else None))
+            whole = each(room, made[0][1], (None, state if consume else None))
         if consume and halo > 0:
-            above = _each(partial(_last_rows, rows=rows, count=halo), state, above)
+            above = each(partial(_last_rows, rows=rows, count=halo), state, above)
         for tile, part in made:
-            _each(tile.paste, part, whole)
+            each(tile.paste, part, whole)
     assert whole is not None  # a field has at least one tile
     return whole
 
@@ -142,19 +141,3 @@ def _last_rows(field: Tensor, above: Tensor | None, *, rows: _Span, count: int) 
     """A copy of the last rows of the field up to the end of a row of tiles, ``above`` these."""
     own = field[..., rows.start : rows.stop, :]
     return (own if above is None else torch.cat([above, own], dim=-2))[..., -count:, :].clone()
-
-
-def _each(work: Callable[..., Tensor], tree: Tree, *others: Any) -> Tree:
-    """The same nested tuples with ``work`` done on every tensor; None stays None.
-
-    It is given the tensors in the same place of the ``others`` too; None where these are None.
-    """
-    found: Any = tree
-    if isinstance(found, Tensor):
-        found = work(found, *others)
-    elif found is not None:
-        beside = [(None,) * len(found) if other is None else other for other in others]
-        parts = [_each(work, *same) for same in zip(found, *beside, strict=True)]
-        found = type(found)(*parts) if hasattr(found, "_fields") else tuple(parts)
-    result: Tree = found
-    return result

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mim_core.baselines import last_frame
+from mim_core.graphs import replay_steps
 from mim_core.metrics import FrameScores, frame_scores
 from nowcast.benchmark.objective import forecast_of
 from nowcast.verify.categorical import ContingencyTable, contingency
@@ -61,6 +62,7 @@ def forecasters(task: Task, networks: Mapping[str, Recurrent]) -> dict[str, Fore
     if "usual" in task.test[0]:
         found[USUAL] = lambda batch: batch["usual"][:, length:]
     for name, network in networks.items():
+        replay_steps(network)
         found[name] = partial(_said, network.eval(), input_length=length)
     return found
 
