@@ -128,6 +128,7 @@ class TrainingPart(_Part):
     reversed_time: bool = False
     validations: int = Field(default=0, ge=0)
     validation_sequences: Count = 64
+    processes: Count = 1  # that share each batch, with a part of the cores each, or a GPU
     seed: int = 0
 
     @model_validator(mode="after")

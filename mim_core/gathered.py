@@ -8,7 +8,7 @@ their gradients are added in fp32. Maps lie channels-last, as the kernels have t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,9 @@ from torch.autograd.function import once_differentiable
 # Pixels that are enough for one convolution, as measured: more of them are no faster, and what is
 # kept until then takes memory.
 ENOUGH_PIXELS = 4096
+# Channels in and out from which the gradient of a kernel in bf16 is quicker as a product of
+# matrices, as measured: with fewer, laying out its rows costs more than it saves.
+PRODUCT_CHANNELS = (64, 128)
 
 
 class StepConvolution(nn.Conv2d):
@@ -94,12 +97,23 @@ class _Uses:
             return
         x, gradient = (_together(maps) for maps in zip(*self.waiting, strict=True))
         self.waiting.clear()
-        both = self.backward(gradient, x, weight, (False, True, True))[1:]
+        both = self._of_weight_and_bias(x, gradient, weight)
         if self.total is None:
             self.total = _wide(both[0]), _wide(both[1])
         else:
             for whole, part in zip(self.total, both, strict=True):
                 whole.add_(part)
+
+    def _of_weight_and_bias(
+        self, x: Tensor, gradient: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        is_bf16_here = gradient.dtype == torch.bfloat16 and gradient.device.type == "cpu"
+        least_in, least_out = PRODUCT_CHANNELS
+        if not is_bf16_here or x.shape[1] < least_in or gradient.shape[1] < least_out:
+            return self.backward(gradient, x, weight, (False, True, True))[1:]
+        rows, columns = weight.shape[-2:]
+        of_weight = kernel_gradient(gradient, x, kernel=(rows, columns), padding=self.padding)
+        return of_weight, gradient.sum((0, 2, 3), dtype=torch.float32)
 
     def backward(
         self, gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
@@ -140,7 +154,9 @@ class _Weights(torch.autograd.Function):
         total, uses.total = uses.total, None
         if total is None:
             return None, None, None
-        return total[0].to(ctx.dtype), total[1].to(ctx.dtype), None
+        # Flat in between: a kernel of one pixel may have strides that others stumble over.
+        of_weight = total[0].to(ctx.dtype).flatten().view(total[0].shape)
+        return of_weight, total[1].to(ctx.dtype), None
 
 
 class _Use(torch.autograd.Function):
@@ -163,6 +179,26 @@ class _Use(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_input, _, _ = uses.backward(gradient, x, weight, (True, False, False))
         return of_input, None, None, None
+
+
+def kernel_gradient(
+    gradient: Tensor, x: Tensor, *, kernel: tuple[int, int], padding: Sequence[int]
+) -> Tensor:
+    """The gradient of a convolution's weight (C_out, C_in, rows, columns) as one matrix product.
+
+    ``gradient`` (B, C_out, H, W) is that of its output, ``x`` (B, C_in, H', W') its input. Of the
+    latter what each pixel of the output looks at is laid out as a row.
+    """
+    (above, beside), (rows, columns) = padding, kernel
+    x = nn.functional.pad(x, (beside, beside, above, above)).permute(0, 2, 3, 1).contiguous()
+    (batch, _, _, channels), (of_image, of_row, of_pixel, _) = x.shape, x.stride()
+    height, width = gradient.shape[-2:]
+    looked_at = x.as_strided(
+        (batch, height, width, rows, columns, channels),
+        (of_image, of_row, of_pixel, of_row, of_pixel, 1),
+    ).reshape(batch * height * width, -1)
+    product = gradient.permute(0, 2, 3, 1).reshape(len(looked_at), -1).T @ looked_at
+    return product.view(-1, rows, columns, channels).permute(0, 3, 1, 2)
 
 
 def _together(maps: tuple[Tensor, ...]) -> Tensor:

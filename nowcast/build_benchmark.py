@@ -54,12 +54,21 @@ def task(name: str, chosen: BenchmarkProfile, *, data: Path) -> Task:
 
 
 def recipe(
-    chosen: BenchmarkProfile, *, minutes: float | None, steps: int | None, seed: int | None
+    chosen: BenchmarkProfile,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    processes: int | None = None,
 ) -> TrainingPart:
-    """The profile's way of training, for another time, number of steps or seed where given."""
+    """The profile's way of training, with what is given in place of what it says.
+
+    Raises UsageError for minutes and steps at once.
+    """
     if minutes is not None and steps is not None:
         raise UsageError("--minutes and --steps: give one of them")
-    changes: dict[str, object] = {} if seed is None else {"seed": seed}
+    given = {"seed": seed, "processes": processes}
+    changes: dict[str, object] = {name: said for name, said in given.items() if said is not None}
     if minutes is not None or steps is not None:
         changes |= {"minutes": minutes, "steps": steps}
     return chosen.training.model_copy(update=changes)

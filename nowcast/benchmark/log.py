@@ -23,6 +23,7 @@ class TrainingLog:
 
     path: Path
     records: list[dict[str, Any]] = field(default_factory=list)
+    is_kept: bool = True  # in the file; False in a process that follows another one
 
     @classmethod
     def read(cls, path: Path) -> TrainingLog:
@@ -39,18 +40,20 @@ class TrainingLog:
         return cls(path, records)
 
     @classmethod
-    def resumed(cls, path: Path, *, step: int) -> TrainingLog:
+    def resumed(cls, path: Path, *, step: int, is_kept: bool = True) -> TrainingLog:
         """The log in ``path`` up to ``step``; what came after it is taken off, there too."""
         log = cls.read(path)
         kept = [record for record in log.records if record["step"] <= step]
-        if len(kept) < len(log.records):
+        if is_kept and len(kept) < len(log.records):
             with written_beside(path) as beside:
                 beside.write_text("".join(json.dumps(record) + "\n" for record in kept), "utf-8")
-        return cls(path, kept)
+        return cls(path, kept, is_kept)
 
     def add(self, **record: object) -> None:
         """Write one record at the end."""
         self.records.append(record)
+        if not self.is_kept:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 

@@ -8,9 +8,10 @@ learning rate and sampling is then spread over the steps that are left.
 from __future__ import annotations
 
 import copy
-import tempfile
+import shutil
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from mim_core.batches import from_samples, with_reversed_time
 from mim_core.precision import resolved
 from mim_core.settings import Hooks, TrainSettings
 from mim_core.update import can_compile
+from nowcast.benchmark import sharing
 from nowcast.benchmark.log import TrainingLog
 from nowcast.benchmark.objective import Feeding, FrameLoss, fed, squared_error
 
@@ -39,6 +41,7 @@ LAST_REVIEW = 0.97  # a plan that was reached after it is good enough
 VALIDATION_BATCH = 16
 TRIAL_STEPS = 4  # of which the first, which is slow, does not count
 STATE, WEIGHTS, LOG = "training.safetensors", "weights.safetensors", "log.jsonl"
+PACE = "pace"  # the folder of the steps that tell the pace
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ def train(run: Run, *, about: Mapping[str, object]) -> Path:
     ``about`` joins their header, with the recipe and what came of it. Raises mim_core's
     TrainingError and ValueError as ``mim_core.train.fit`` does.
     """
-    log = TrainingLog.resumed(run.out / LOG, step=_steps_done(run.out))
+    log = TrainingLog.resumed(run.out / LOG, step=_steps_done(run.out), is_kept=sharing.is_first())
     spent, started = log.seconds, run.clock()
+    torch.set_num_threads(max(1, torch.get_num_threads() // run.recipe.processes))
 
     def seconds() -> float:
         return spent + run.clock() - started
@@ -83,9 +87,10 @@ def train(run: Run, *, about: Mapping[str, object]) -> Path:
         log.add(step=0, seconds=seconds(), plan=_first_plan(run, seconds))
     while True:
         trained = _part(run, log, seconds)
-        if trained.step >= log.last("plan") and not _has_time(run, seconds()):
+        plan = sharing.as_the_first_says(partial(_next_plan, run, log, trained.step, seconds))
+        if plan is None:
             break
-        log.add(step=trained.step, seconds=seconds(), plan=_new_plan(run, log, seconds()))
+        log.add(step=trained.step, seconds=seconds(), plan=plan)
     header = {
         "task": {
             "name": run.task.name,
@@ -101,8 +106,10 @@ def train(run: Run, *, about: Mapping[str, object]) -> Path:
         },
         **about,
     }
-    # Half the size, and no score differs: a rounding of 5e-4 of each weight.
-    checkpoint.save(run.out / WEIGHTS, trained.model, metadata=header, dtype=torch.float16)
+    _forget_pace(run)
+    if sharing.is_first():
+        # Half the size, and no score differs: a rounding of 5e-4 of each weight.
+        checkpoint.save(run.out / WEIGHTS, trained.model, metadata=header, dtype=torch.float16)
     return run.out / WEIGHTS
 
 
@@ -146,12 +153,6 @@ def _part(run: Run, log: TrainingLog, seconds: Callable[[], float]) -> Trained:
     )
 
 
-def _has_time(run: Run, seconds: float) -> bool:
-    """Whether a plan that was too short has left some."""
-    minutes = run.recipe.minutes
-    return minutes is not None and seconds < LAST_REVIEW * 60 * minutes
-
-
 def _next_review(run: Run, seconds: float) -> float:
     if run.recipe.minutes is None:
         return float("inf")
@@ -166,28 +167,44 @@ def _first_plan(run: Run, seconds: Callable[[], float]) -> int:
     from mim_core.train import fit  # noqa: PLC0415 - Lightning Fabric is an extra
 
     ends: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        fit(
-            copy.deepcopy(run.network),
-            _batches(run, TRIAL_STEPS),
-            loss=_loss(run),
-            settings=_settings(run, steps=TRIAL_STEPS, first_plan=TRIAL_STEPS),
-            out=Path(folder),
-            hooks=Hooks(progress=lambda *_: ends.append(seconds())),
-        )
-    pace = (ends[-1] - ends[0]) / (TRIAL_STEPS - 1)
-    return max(1, round((60 * run.recipe.minutes - seconds()) / pace))
+    _forget_pace(run)
+    fit(
+        copy.deepcopy(run.network),
+        _batches(run, TRIAL_STEPS),
+        loss=_loss(run),
+        settings=_settings(run, steps=TRIAL_STEPS, first_plan=TRIAL_STEPS),
+        out=run.out / PACE,
+        hooks=Hooks(progress=lambda *_: ends.append(seconds())),
+    )
+    minutes = run.recipe.minutes
+
+    def by_pace() -> int:
+        pace = (ends[-1] - ends[0]) / (TRIAL_STEPS - 1)
+        return max(1, round((60 * minutes - seconds()) / pace))
+
+    return sharing.as_the_first_says(by_pace)
 
 
-def _new_plan(run: Run, log: TrainingLog, seconds: float) -> int:
-    """The steps done and those that the rest of the time holds, at the pace since the last plan."""
-    assert run.recipe.minutes is not None  # a plan of steps is never looked at again
+def _forget_pace(run: Run) -> None:
+    if sharing.is_first():
+        shutil.rmtree(run.out / PACE, ignore_errors=True)
+
+
+def _next_plan(run: Run, log: TrainingLog, done: int, seconds: Callable[[], float]) -> int | None:
+    """The steps done and those that the rest of the time holds, at the pace since the last plan.
+
+    None where the run is over: the plan reached, and no time left that is worth another one.
+    """
+    minutes, now = run.recipe.minutes, seconds()
+    if done >= log.last("plan") and (minutes is None or now >= LAST_REVIEW * 60 * minutes):
+        return None
+    assert minutes is not None  # a plan of steps is never looked at again
     since = max(place for place, record in enumerate(log.records) if "plan" in record)
     made = [record for record in log.records[since:] if "loss" in record]
     # Without the first one, which may have had to compile: the others say what is to come.
     first, last = (made[0] if len(made) > 1 else log.records[since]), log.records[-1]
-    pace = (seconds - float(first["seconds"])) / max(1, last["step"] - first["step"])
-    left = 60 * run.recipe.minutes - seconds
+    pace = (now - float(first["seconds"])) / max(1, last["step"] - first["step"])
+    left = 60 * minutes - now
     more: int = max(1, round(left / max(pace, 1e-6)))
     return int(last["step"]) + more
 
@@ -230,6 +247,8 @@ def _settings(run: Run, *, steps: int, first_plan: int) -> TrainSettings:
         checkpoint_every=max(1, min(200, steps // 10)),
         validate_every=max(1, steps // max(1, recipe.validations)),
         accelerator=run.device,
+        devices=run.recipe.processes,
+        strategy="ddp" if run.recipe.processes > 1 else "auto",
     )
 
 

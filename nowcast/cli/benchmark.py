@@ -61,6 +61,9 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and sequences.")] = None,
     device: Device = "cpu",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Share each batch among so many processes, or GPUs.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a benchmark; goes on where it was interrupted.
@@ -72,15 +75,19 @@ def train(
         nowcast benchmark train nyc-taxi --data DATA --steps 4 --out runs/taxi
     """
     from nowcast import build_benchmark as build
+    from nowcast.benchmark import sharing
 
     profile = build.profile(name)
-    recipe = build.recipe(profile, minutes=minutes, steps=steps, seed=seed)
+    recipe = build.recipe(profile, minutes=minutes, steps=steps, seed=seed, processes=processes)
     task = build.task(_title(name), profile, data=data)
     made = build.network(profile, task, kind=network, seed=recipe.seed)
     length = f"{recipe.minutes:g} minutes" if recipe.minutes else f"{recipe.steps} steps"
-    say(f"{profile.title}: {network}, {length}")
+    if sharing.is_first():
+        say(f"{profile.title}: {network}, {length}")
     with _bar() as heard:
         weights = build.trained(task, made, recipe=recipe, out=out, device=device, heard=heard)
+    if not sharing.is_first():
+        return
     if as_json:
         print_json({"weights": str(weights), "log": str(out / "log.jsonl")})
     else:

@@ -68,7 +68,10 @@ def test_gradients_are_those_of_the_plain_convolutions(
     assert set(found[1]) == {name for name, _ in model.named_parameters()}
 
 
-def test_under_bf16_the_gathered_gradient_is_the_nearer_one(plain: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("product_from", [(1, 1), gathered.PRODUCT_CHANNELS])
+def test_under_bf16_the_gathered_gradient_is_the_nearer_one(
+    product_from: tuple[int, int], plain: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, batch = (
         network(config=MIMConfig(in_channels=1, num_hidden=(16, 16), kernel_size=3)),
         frames(),
@@ -78,6 +81,7 @@ def test_under_bf16_the_gathered_gradient_is_the_nearer_one(plain: pytest.Monkey
     for is_gathering in (False, True):
         if is_gathering:
             plain.undo()
+            monkeypatch.setattr(gathered, "PRODUCT_CHANNELS", product_from)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             _, found = gradients_of(model, batch)
         errors = [(found[name] - exact[name]).norm() / exact[name].norm() for name in exact]
@@ -85,6 +89,23 @@ def test_under_bf16_the_gathered_gradient_is_the_nearer_one(plain: pytest.Monkey
         distances.append(torch.stack(errors).mean())
     assert distances[1] < 0.1
     assert distances[1] < 1.1 * distances[0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding"), [((1, 1), (0, 0)), ((3, 3), (1, 1)), ((5, 3), (2, 1)), ((3, 3), (0, 2))]
+)
+def test_a_kernels_gradient_as_a_product_is_that_of_the_convolution(
+    kernel: tuple[int, int], padding: tuple[int, int]
+) -> None:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 3, 6, 7, generator=generator, dtype=torch.float64)
+    weight = torch.randn(4, 3, *kernel, generator=generator, dtype=torch.float64)
+    weight.requires_grad_()
+    out = torch.conv2d(x, weight, padding=padding)
+    gradient = torch.randn(out.shape, generator=generator, dtype=torch.float64)
+    torch.autograd.backward(out, gradient)
+    found = gathered.kernel_gradient(gradient, x, kernel=kernel, padding=padding)
+    torch.testing.assert_close(found, weight.grad, rtol=1e-12, atol=1e-12)
 
 
 def test_one_convolution_on_paper() -> None:
