@@ -191,14 +191,10 @@ def kernel_gradient(
     """
     (above, beside), (rows, columns) = padding, kernel
     x = nn.functional.pad(x, (beside, beside, above, above)).permute(0, 2, 3, 1).contiguous()
-    (batch, _, _, channels), (of_image, of_row, of_pixel, _) = x.shape, x.stride()
-    height, width = gradient.shape[-2:]
-    looked_at = x.as_strided(
-        (batch, height, width, rows, columns, channels),
-        (of_image, of_row, of_pixel, of_row, of_pixel, 1),
-    ).reshape(batch * height * width, -1)
+    windows = x.unfold(1, rows, 1).unfold(2, columns, 1)  # (B, H, W, C_in, rows, columns)
+    looked_at = windows.permute(0, 1, 2, 4, 5, 3).reshape(windows.shape[:3].numel(), -1)
     product = gradient.permute(0, 2, 3, 1).reshape(len(looked_at), -1).T @ looked_at
-    return product.view(-1, rows, columns, channels).permute(0, 3, 1, 2)
+    return product.view(-1, rows, columns, x.shape[-1]).permute(0, 3, 1, 2)
 
 
 def _together(maps: tuple[Tensor, ...]) -> Tensor:

@@ -162,7 +162,8 @@ def _next_review(run: Run, seconds: float) -> float:
 
 def _first_plan(run: Run, seconds: Callable[[], float]) -> int:
     """The steps asked for, or those that the time holds by a few steps on a copy."""
-    if run.recipe.minutes is None:
+    minutes = run.recipe.minutes
+    if minutes is None:
         return run.recipe.steps or 1
     from mim_core.train import fit  # noqa: PLC0415 - Lightning Fabric is an extra
 
@@ -176,7 +177,6 @@ def _first_plan(run: Run, seconds: Callable[[], float]) -> int:
         out=run.out / PACE,
         hooks=Hooks(progress=lambda *_: ends.append(seconds())),
     )
-    minutes = run.recipe.minutes
 
     def by_pace() -> int:
         pace = (ends[-1] - ends[0]) / (TRIAL_STEPS - 1)

@@ -13,6 +13,7 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from small_benchmark import losses_of, written
 from typer.testing import CliRunner
 
 from benchmarks import layouts
@@ -27,40 +28,10 @@ from nowcast.cli.benchmark import group
 from nowcast.field.errors import FormatError, NowcastError, UsageError, WeightsError
 from nowcast.forecast import shipped
 
-SMALL = """
-title = "small"
-published = "{published}"
-input_length = 4
-total_length = 8
-[data]
-{data}
-[network]
-hidden = 4
-layers = 2
-kernel_size = 3
-patch = 4
-[training]
-steps = 3
-batch_size = 2
-{training}
-"""
-
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def written(
-    folder: Path,
-    *,
-    data: str,
-    training: str = "",
-    published: str = "none",
-) -> Path:
-    path = folder / "small.toml"
-    path.write_text(SMALL.format(data=data, training=training, published=published))
-    return path
 
 
 def ran(*words: object) -> dict[str, object]:
@@ -188,11 +159,6 @@ def test_radar(shared_data: Path, tmp_path: Path) -> None:
     means = answer["means"]
     assert isinstance(means, list)
     assert 0 < means[0]["csi 20 dBZ"] < 1
-
-
-def losses_of(out: Path) -> list[tuple[int, float]]:
-    records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [(record["step"], record["loss"]) for record in records if "loss" in record]
 
 
 def test_training_goes_on_where_it_was_stopped(shared_data: Path, tmp_path: Path) -> None:

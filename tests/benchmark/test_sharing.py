@@ -9,37 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_benchmark import losses_of, written
 
 from nowcast.benchmark import sharing
 from nowcast.benchmark.log import TrainingLog
 
-PROFILE = """
-title = "small"
-published = "none"
-input_length = 4
-total_length = 8
-[data]
-kind = "moving-mnist"
-size = 32
-test_sequences = 2
-[network]
-hidden = 4
-layers = 2
-kernel_size = 3
-patch = 4
-[training]
-steps = 4
-batch_size = 4
-validations = 2
-validation_sequences = 2
-"""
+DATA = 'kind = "moving-mnist"\nsize = 32\ntest_sequences = 2\n'
+TRAINING = "validations = 2\nvalidation_sequences = 2"
 
 
 def trained(folder: Path, data: Path, *options: str) -> list[dict[str, float]]:
     """The records of a run of the command."""
     folder.mkdir()
-    profile = folder / "small.toml"
-    profile.write_text(PROFILE)
+    profile = written(folder, data=DATA, training=TRAINING)
     words = ["train", str(profile), "--data", str(data), "--out", str(folder), *options]
     done = subprocess.run(
         [sys.executable, "-m", "nowcast", "benchmark", *words],
@@ -59,8 +41,9 @@ def trained(folder: Path, data: Path, *options: str) -> list[dict[str, float]]:
 def test_two_processes_train_what_one_trains(shared_data: Path, tmp_path: Path) -> None:
     curves = []
     for processes in ("1", "2"):
-        records = trained(tmp_path / processes, shared_data, "--processes", processes)
-        curves.append([record["loss"] for record in records if "loss" in record])
+        out = tmp_path / processes
+        records = trained(out, shared_data, "--processes", processes, "--steps", "4")
+        curves.append([loss for _, loss in losses_of(out)])
         assert len([record for record in records if "score" in record]) == 2
     assert len(curves[0]) == 4
     assert curves[1] == pytest.approx(curves[0], rel=1e-4)
@@ -70,7 +53,7 @@ def test_by_the_minute_they_keep_to_one_plan(shared_data: Path, tmp_path: Path) 
     records = trained(
         tmp_path / "run", shared_data, "--processes", "2", "--minutes", "0.1", "--seed", "3"
     )
-    steps = [record["step"] for record in records if "loss" in record]
+    steps = [step for step, _ in losses_of(tmp_path / "run")]
     assert steps == list(range(1, len(steps) + 1))
     plans = [record["plan"] for record in records if "plan" in record]
     assert len(plans) > 1
