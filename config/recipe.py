@@ -31,9 +31,8 @@ class NetworkPart(_Part):
     """The size of the network, and whether it is normalised over the whole field.
 
     Without the norm what a cell is told depends on its surroundings alone: a crop and a continent,
-    a tile and the whole give the same forecast. ``blend_kernel`` is that of
-    MIMConfig, ``knows_sampling`` that of
-    RainHead.
+    a tile and the whole give the same forecast. ``blend_kernel`` and ``cascade_levels`` are those
+    of MIMConfig, ``knows_sampling`` and ``sharpens`` those of RainHead.
     """
 
     hidden: Count = 32
@@ -42,7 +41,9 @@ class NetworkPart(_Part):
     patch: Count = 4
     layer_norm: bool = True
     blend_kernel: Annotated[int, Field(ge=0)] = 0
+    cascade_levels: Annotated[int, Field(ge=0)] = 0
     knows_sampling: bool = False
+    sharpens: bool = False
 
 
 class TrainingPart(_Part):

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mim_core.cells import PeepholeLSTM, State
 from mim_core.config import MIMConfig
 from mim_core.model import MIM
-from mim_core.recurrent import Recurrent, output_layer
+from mim_core.output import output_layer
+from mim_core.recurrent import Recurrent
 
 
 class ConvLSTMState(NamedTuple):

@@ -43,6 +43,9 @@ class MIMConfig:
     # blur: neighbouring patches then say one field, without steps between them. 0: none (the
     # authors' code).
     blend_kernel: int = 0
+    # Scales of the first channel of the fed frame, from a pixel up by factors of two, of which a
+    # residual network lets go as much as it says at each patch. 0: none (the authors' code).
+    cascade_levels: int = 0
 
     def __post_init__(self) -> None:
         """Fill in defaults, turn JSON's lists into tuples, refuse what cannot be built."""
@@ -71,6 +74,11 @@ class MIMConfig:
         ):
             raise ValueError(
                 f"blend_kernel: found {self.blend_kernel!r}, expected 0 or an odd number"
+            )
+        if self.cascade_levels != 0 and not (_is_count(self.cascade_levels) and self.residual):
+            raise ValueError(
+                f"cascade_levels: found {self.cascade_levels!r}, expected 0, or with residual=True "
+                "a whole number"
             )
         if not self.num_hidden or not all(_is_count(width) for width in self.num_hidden):
             raise ValueError(

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from mim_core import cells
 from mim_core.cells import BlockState, State
 from mim_core.config import MIMConfig
-from mim_core.recurrent import Recurrent, output_layer
+from mim_core.output import output_layer
+from mim_core.recurrent import Recurrent
 
 _FIRST_LAYERS = {
     "st_lstm": cells.STLSTM,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mim_core.config import MIMConfig
 from mim_core.gathered import gathered
+from mim_core.output import Blend, Cascade
 from mim_core.patches import from_patches, to_patches
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -32,6 +32,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.config = config
         self.blend = Blend(config) if config.blend_kernel else None
+        self.cascade = Cascade(config) if config.cascade_levels else None
 
     @abstractmethod
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -119,6 +120,8 @@ class Recurrent(nn.Module):
         # In fp32 under autocast too: the rounding of bf16 is noise in a forecast.
         with torch.autocast(hidden.device.type, enabled=False):
             prediction: Tensor = self.output(hidden.to(self.output.weight.dtype))
+            shares = prediction[:, self.config.patched_out_channels :]
+            prediction = prediction[:, : self.config.patched_out_channels]
             if self.blend is not None:
                 prediction = self.blend(prediction)
         if not self.config.residual:
@@ -126,7 +129,12 @@ class Recurrent(nn.Module):
         fed = self._as_channels(frame)  # (B, p * p, C, H, W)
         change = self._as_channels(prediction)  # (B, p * p, C_out, H, W)
         count = self.config.in_channels
-        return torch.cat([fed + change[:, :, :count], change[:, :, count:]], dim=2).flatten(1, 2)
+        kept = fed + change[:, :, :count]
+        if self.cascade is not None:
+            first = from_patches(fed[:, :, 0], patch=self.config.patch)
+            gone = to_patches(self.cascade(first, shares), patch=self.config.patch)
+            kept = torch.cat([kept[:, :, :1] + gone.unsqueeze(2), kept[:, :, 1:]], dim=2)
+        return torch.cat([kept, change[:, :, count:]], dim=2).flatten(1, 2)
 
     def field(self, prediction: Tensor) -> Tensor:
         """The part of a prediction that is fed back, (B, C_out, H, W) -> (B, C, H, W)."""
@@ -197,33 +205,3 @@ def _pad(frames: Tensor, *, multiple: int) -> Tensor:
         return frames
     padded = nn.functional.pad(frames.flatten(0, 1), (0, right, 0, bottom), mode="replicate")
     return padded.reshape(*frames.shape[:3], *padded.shape[-2:])
-
-
-class Blend(nn.Module):
-    """A convolution over each unpatched channel, which begins as a binomial blur."""
-
-    def __init__(self, config: MIMConfig) -> None:
-        super().__init__()
-        self.patch, size = config.patch, config.blend_kernel
-        row = torch.tensor([math.comb(size - 1, k) / 2 ** (size - 1) for k in range(size)])
-        blur = torch.outer(row, row).expand(config.out_channels, 1, size, size)
-        self.weight = nn.Parameter(blur.clone())
-
-    def forward(self, patched: Tensor) -> Tensor:
-        """The prediction (B, p * p * C, H, W) with its patches blended; the same shape."""
-        pixels = from_patches(patched, patch=self.patch)
-        around = (self.weight.shape[-1] // 2,) * 4
-        pixels = nn.functional.pad(pixels, around, mode="replicate")
-        blended = nn.functional.conv2d(pixels, self.weight, groups=self.weight.shape[0])
-        return to_patches(blended, patch=self.patch)
-
-
-def output_layer(config: MIMConfig) -> nn.Conv2d:
-    """From the hidden state on top to a prediction, by a 1x1 convolution; zero where residual."""
-    layer = nn.Conv2d(config.num_hidden[-1], config.patched_out_channels, 1)
-    nn.init.xavier_uniform_(layer.weight)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    if config.residual:
-        nn.init.zeros_(layer.weight)  # starts as persistence
-    return layer

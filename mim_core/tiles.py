@@ -65,9 +65,13 @@ def reach(config: MIMConfig) -> int:
     """How many patched pixels to each side one step can look at the most."""
     convolutions = _FIRST[config.first_layer]
     convolutions += _BLOCK[config.first_layer] * (len(config.num_hidden) - 1)
-    # The blend of the output reaches into the neighbouring patches.
-    blend = math.ceil(config.blend_kernel // 2 / config.patch)
-    return convolutions * (config.kernel_size // 2) + blend
+    # The blend of the output reaches into the neighbouring patches, as the cascade's shares do.
+    blend = max(math.ceil(config.blend_kernel // 2 / config.patch), min(config.cascade_levels, 1))
+    pixels_of_scales = 2**config.cascade_levels - 1
+    return max(
+        convolutions * (config.kernel_size // 2) + blend,
+        math.ceil(pixels_of_scales / config.patch),
+    )
 
 
 def can_tile(config: MIMConfig) -> bool:

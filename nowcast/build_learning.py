@@ -49,7 +49,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     from nowcast.learn.training import Plan
 
     training, network = recipe.training, recipe.network
-    head = RainHead(knows_sampling=network.knows_sampling)
+    head = RainHead(knows_sampling=network.knows_sampling, sharpens=network.sharpens)
     wanted = steps or training.steps
     settings = TrainSettings(
         steps=wanted,
@@ -76,6 +76,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
             patch=network.patch,
             layer_norm=network.layer_norm,
             blend_kernel=network.blend_kernel,
+            cascade_levels=network.cascade_levels,
         ),
         crops=CropSettings(size=training.crop),
         settings=settings,

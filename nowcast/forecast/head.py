@@ -6,7 +6,8 @@ weights it keeps the newest frame, and the forecast moved out again is exactly e
 
 Channels in: the scaled rain rate, and where it was seen (1 or 0; unseen rain stands as 0); where
 the head is told of them, the cadence and the size of a cell, each the same number everywhere.
-Channels out: as many, fed back, and for each threshold an offset of the logit of exceedance.
+Channels out: as many, fed back; for each threshold an offset of the logit of exceedance; and where
+the head sharpens, how sure the rate is.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FORM = "lagrangian"
 SEEN_CHANNEL = 1
 USUAL_STEP_MINUTES = 5.0
+SHARPEST = 3.0  # the steepness is multiplied by at most e to this, and by at least its inverse
 
 
 class Sampling(NamedTuple):
@@ -62,6 +64,8 @@ class RainHead:
         amounts: for each lead what the rate is multiplied by, so that in the mean as much rain is
             said as falls; empty where that was never fixed. Later leads take the last.
         knows_sampling: whether the network is told the cadence and the size of a cell.
+        sharpens: whether the network says at each cell what the steepness is multiplied by (its
+            logarithm): the first lead's rate is far surer than the last one's.
 
     """
 
@@ -72,6 +76,7 @@ class RainHead:
     decisions: tuple[tuple[float, ...], ...] = ()
     amounts: tuple[float, ...] = ()
     knows_sampling: bool = False
+    sharpens: bool = False
 
     @property
     def input_channels(self) -> int:
@@ -87,16 +92,18 @@ class RainHead:
         patch: int = 4,
         layer_norm: bool = True,
         blend_kernel: int = 0,
+        cascade_levels: int = 0,
     ) -> MIMConfig:
         """An architecture that fits: any grid, residual."""
         return MIMConfig(
             in_channels=self.input_channels,
-            out_channels=self.input_channels + len(self.thresholds_mm_h),
+            out_channels=self.input_channels + len(self.thresholds_mm_h) + self.sharpens,
             num_hidden=(hidden,) * layers,
             kernel_size=kernel_size,
             patch=patch,
             layer_norm=layer_norm,
             blend_kernel=blend_kernel,
+            cascade_levels=cascade_levels,
             residual=True,
         )
 
@@ -119,8 +126,12 @@ class RainHead:
         """Logits of exceedance (..., K, H, W); they never rise with the threshold."""
         levels = self.scaling.scaled(output.new_tensor(self.thresholds_mm_h)).view(-1, 1, 1)
         above = self.scaled_rate(output).unsqueeze(-3) - levels
-        offsets = output[..., self.input_channels :, :, :]
-        free = (self.steepness * above + offsets).unbind(dim=-3)
+        beside = output[..., self.input_channels :, :, :]
+        offsets = beside[..., : len(self.thresholds_mm_h), :, :]
+        steepness: Tensor | float = self.steepness
+        if self.sharpens:
+            steepness = steepness * beside[..., -1:, :, :].clamp(-SHARPEST, SHARPEST).exp()
+        free = (steepness * above + offsets).unbind(dim=-3)
         # torch.cummin takes twenty times as long across planes.
         return torch.stack(list(accumulate(free, torch.minimum)), dim=-3)
 
@@ -158,6 +169,7 @@ class RainHead:
             "decisions": [list(leads) for leads in self.decisions],
             "amounts": list(self.amounts),
             "knows_sampling": self.knows_sampling,
+            "sharpens": self.sharpens,
         }
 
     @classmethod
@@ -176,4 +188,5 @@ class RainHead:
             decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
             amounts=tuple(map(float, values.get("amounts", ()))),
             knows_sampling=bool(values.get("knows_sampling", False)),
+            sharpens=bool(values.get("sharpens", False)),
         )

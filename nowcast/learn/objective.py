@@ -27,13 +27,15 @@ class RainLoss:
     """Error of the scaled field and cross-entropy of the exceedances, over the forecast's leads.
 
     The field's error is the absolute plus the squared one, heavier where more rain falls: between
-    the median, which is too dry, and the mean, which is too flat.
+    the median, which is too dry, and the mean, which is too flat. Errors grow with the lead, so
+    early leads weigh more: what is judged is each lead against what can be known of it.
     """
 
     head: RainHead
     patch: int
     rain_weight: float = 1.5
     probability_share: float = 0.5
+    lead_exponent: float = 0.5  # lead number l weighs l to minus this
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of ``batch`` (frames (B, T, C, H, W), mask (B, T, 1, H, W)): a scalar."""
@@ -45,12 +47,17 @@ class RainLoss:
         outputs = from_patches(outputs[:, history - 1 :].float(), patch=self.patch)
         target = frames[:, history:, 0]
         seen = batch["mask"][:, history:, 0] >= SEEN
-        weights = 1.0 + self.rain_weight * target
+        leads = torch.arange(1, target.shape[1] + 1, device=target.device).view(-1, 1, 1)
+        of_lead = leads.float() ** -self.lead_exponent
+        weights = of_lead * (1.0 + self.rain_weight * target)
         difference = self.head.scaled_rate(outputs) - target
         field = masked_mean(difference.abs() + difference**2, mask=seen, weights=weights)
-        return field + self.probability_share * self._cross_entropy(outputs, target, seen)
+        entropy = self._cross_entropy(outputs, target, seen, of_lead.unsqueeze(1))
+        return field + self.probability_share * entropy
 
-    def _cross_entropy(self, outputs: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+    def _cross_entropy(
+        self, outputs: Tensor, target: Tensor, seen: Tensor, of_lead: Tensor
+    ) -> Tensor:
         levels = self.head.scaling.scaled(outputs.new_tensor(self.head.thresholds_mm_h))
         reached = (target.unsqueeze(-3) >= levels.view(-1, 1, 1) - 1e-5).to(outputs.dtype)
         entropy = nn.functional.binary_cross_entropy_with_logits(
@@ -59,7 +66,8 @@ class RainLoss:
         # Strong rain is rare; a weight that is fixed for each threshold keeps it calibrated.
         thresholds = outputs.new_tensor(self.head.thresholds_mm_h)
         heavier = (thresholds / thresholds[0]) ** RARITY
-        return masked_mean(entropy * heavier.view(-1, 1, 1), mask=seen.unsqueeze(-3))
+        heavier = heavier.view(-1, 1, 1)
+        return masked_mean(entropy * heavier, mask=seen.unsqueeze(-3), weights=of_lead)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from mim_core import batches, losses, metrics, sampling
 from mim_core.config import MIMConfig
 from mim_core.patches import from_patches, to_patches
-from mim_core.recurrent import Blend
+from mim_core.output import Blend, Cascade
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -62,6 +62,36 @@ def test_a_blend_begins_as_the_binomial_blur_of_scipy(blend: int, patch: int, se
 def test_a_blend_of_no_middle_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match=r"blend_kernel: found .*, expected 0 or an odd number"):
         MIMConfig.from_dict({"in_channels": 1, "blend_kernel": wrong})
+
+
+def test_a_cascade_lets_the_finest_scale_go_by_hand() -> None:
+    config = MIMConfig(in_channels=1, residual=True, cascade_levels=1)
+    field = torch.tensor([[[[0.0, 4.0, 0.0]]]])  # one row: what is above and below is the same
+    shares = torch.tensor([[[[1.0, 1.0, 0.5]]]])
+    gone = Cascade(config)(field, shares)
+    # Smoothed by 1, 2, 1 the row is 1, 2, 1: of the differences -1, 2, -1 the shares go.
+    assert gone.tolist() == [[[[1.0, -2.0, 0.5]]]]
+
+
+@given(levels=st.integers(1, 4), patch=st.integers(1, 4), seed=st.integers(0, 99))
+def test_a_cascade_that_lets_all_go_leaves_the_blurs_of_scipy(
+    levels: int, patch: int, seed: int
+) -> None:
+    config = MIMConfig(in_channels=1, patch=patch, residual=True, cascade_levels=levels)
+    field = random(1, 1, 3 * patch, 5 * patch, seed=seed)
+    gone = Cascade(config)(field, torch.ones(1, levels, 3, 5))
+    expected = field[0, 0].numpy()
+    for level in range(levels):
+        row = np.zeros(2 ** (level + 1) + 1)
+        row[[0, 2**level, -1]] = 0.25, 0.5, 0.25
+        expected = ndimage.convolve(expected, np.outer(row, row), mode="nearest")
+    np.testing.assert_allclose((field + gone)[0, 0].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1, True, 1.5, 2])
+def test_a_cascade_is_refused_that_is_no_number_or_has_no_frame_to_take_from(wrong: object) -> None:
+    with pytest.raises(ValueError, match="cascade_levels: found"):
+        MIMConfig.from_dict({"in_channels": 1, "cascade_levels": wrong})
 
 
 def test_patches_refuse_what_does_not_divide() -> None:

@@ -30,6 +30,8 @@ ARCHITECTURES = st.fixed_dictionaries(
         "kernel_size": st.sampled_from([1, 3, 5]),
         "blend_kernel": st.sampled_from([0, 3, 5]),
         "patch": st.sampled_from([1, 2]),
+        "residual": st.just(value=True),
+        "cascade_levels": st.sampled_from([0, 1, 3]),
     }
 )
 
