@@ -64,9 +64,9 @@ class Cascade(nn.Module):
         """
         shares = nn.functional.interpolate(shares, size=field.shape[-2:], mode="bilinear")
         change = torch.zeros_like(field)
-        for level, share in enumerate(shares.split(1, dim=1)):
+        for level in range(shares.shape[1]):
             coarser = _smoothed(field, distance=2**level)
-            change = change - share * (field - coarser)
+            change = change - shares[:, level : level + 1] * (field - coarser)
             field = coarser
         return change
 

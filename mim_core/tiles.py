@@ -67,7 +67,7 @@ def reach(config: MIMConfig) -> int:
     convolutions += _BLOCK[config.first_layer] * (len(config.num_hidden) - 1)
     # The blend of the output reaches into the neighbouring patches, as the cascade's shares do.
     blend = max(math.ceil(config.blend_kernel // 2 / config.patch), min(config.cascade_levels, 1))
-    pixels_of_scales = 2**config.cascade_levels - 1
+    pixels_of_scales = (1 << config.cascade_levels) - 1  # 1 + 2 + 4 + ...
     return max(
         convolutions * (config.kernel_size // 2) + blend,
         math.ceil(pixels_of_scales / config.patch),

@@ -69,15 +69,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     )
     return Plan(
         head=head,
-        architecture=head.config(
-            hidden=network.hidden,
-            layers=network.layers,
-            kernel_size=network.kernel_size,
-            patch=network.patch,
-            layer_norm=network.layer_norm,
-            blend_kernel=network.blend_kernel,
-            cascade_levels=network.cascade_levels,
-        ),
+        architecture=head.config(**network.model_dump(exclude={"knows_sampling", "sharpens"})),
         crops=CropSettings(size=training.crop),
         settings=settings,
         batch_size=training.batch_size,

@@ -83,29 +83,20 @@ class RainHead:
         """Channels of a frame."""
         return 4 if self.knows_sampling else 2
 
-    def config(
-        self,
-        *,
-        hidden: int,
-        layers: int,
-        kernel_size: int = 3,
-        patch: int = 4,
-        layer_norm: bool = True,
-        blend_kernel: int = 0,
-        cascade_levels: int = 0,
-    ) -> MIMConfig:
-        """An architecture that fits: any grid, residual."""
-        return MIMConfig(
-            in_channels=self.input_channels,
-            out_channels=self.input_channels + len(self.thresholds_mm_h) + self.sharpens,
-            num_hidden=(hidden,) * layers,
-            kernel_size=kernel_size,
-            patch=patch,
-            layer_norm=layer_norm,
-            blend_kernel=blend_kernel,
-            cascade_levels=cascade_levels,
-            residual=True,
-        )
+    def config(self, *, hidden: int, layers: int, **shape: object) -> MIMConfig:
+        """An architecture that fits: any grid, residual; ``shape`` are other fields of MIMConfig.
+
+        Raises ValueError naming the field that is wrong.
+        """
+        fields = {
+            "in_channels": self.input_channels,
+            "out_channels": self.input_channels + len(self.thresholds_mm_h) + self.sharpens,
+            "num_hidden": (hidden,) * layers,
+            "kernel_size": 3,
+            "patch": 4,
+            "residual": True,
+        }
+        return MIMConfig.from_dict(fields | shape)
 
     def inputs(self, rate_mm_h: Tensor, sampling: Sampling) -> Tensor:
         """Rates (..., H, W) in mm h-1, NaN where unseen, as channels (..., C, H, W)."""

@@ -167,6 +167,22 @@ def test_the_loss_of_the_truth_is_below_that_of_keeping_the_last_frame(storm: Ep
     assert said < 1e-3 * kept
 
 
+def test_an_early_error_weighs_more_by_hand() -> None:
+    head = RainHead(history=1, thresholds_mm_h=(1.0,))
+    dry = torch.zeros(1, 5, 2, 1, 1)  # one cell, issue time and four leads
+    batch = {"frames": dry, "mask": torch.ones(1, 5, 1, 1, 1)}
+
+    def error_at(lead: int) -> float:
+        said = torch.zeros(1, 4, 3, 1, 1)
+        said[:, lead - 1, 0] = 1.0
+        loss = RainLoss(head, patch=1, probability_share=0.0)
+        return float(loss(lambda *_, **__: said, batch))  # type: ignore[arg-type]
+
+    # |1| + 1 squared, by the lead to the power of -1/2 over the sum of these: 1, 0.71, 0.58, 0.5.
+    assert error_at(1) == pytest.approx(2 / 2.7845, rel=1e-4)
+    assert error_at(4) == pytest.approx(error_at(1) / 2)
+
+
 def test_unseen_targets_change_no_loss(storm: Episode) -> None:
     torch.manual_seed(0)
     network = MIM(HEAD.config(hidden=4, layers=2)).eval()

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mim_core import batches, losses, metrics, sampling
 from mim_core.config import MIMConfig
-from mim_core.patches import from_patches, to_patches
 from mim_core.output import Blend, Cascade
+from mim_core.patches import from_patches, to_patches
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
