@@ -14,7 +14,7 @@ from mim_core.patches import from_patches, to_patches
 def output_layer(config: MIMConfig) -> nn.Conv2d:
     """From the hidden state on top to a prediction, by a 1x1 convolution; zero where residual.
 
-    Below the prediction's channels stand those that ``Cascade`` takes, one a scale.
+    Below the prediction's channels stand those that ``ScaleCascade`` takes, one a scale.
     """
     channels = config.patched_out_channels + config.cascade_levels
     layer = nn.Conv2d(config.num_hidden[-1], channels, 1)
@@ -45,7 +45,7 @@ class Blend(nn.Module):
         return to_patches(blended, patch=self.patch)
 
 
-class Cascade(nn.Module):
+class ScaleCascade(nn.Module):
     """The scales of a field, each let go by the share that the network says at every patch.
 
     Small scales live shortest: S-PROG (Seed, J. Appl. Meteor. 42, 381, 2003) parts a field into

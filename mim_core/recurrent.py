@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mim_core.config import MIMConfig
 from mim_core.gathered import gathered
-from mim_core.output import Blend, Cascade
+from mim_core.output import Blend, ScaleCascade
 from mim_core.patches import from_patches, to_patches
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -32,7 +32,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.config = config
         self.blend = Blend(config) if config.blend_kernel else None
-        self.cascade = Cascade(config) if config.cascade_levels else None
+        self.cascade = ScaleCascade(config) if config.cascade_levels else None
 
     @abstractmethod
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
