@@ -32,7 +32,7 @@ class NetworkPart(_Part):
 
     Without the norm what a cell is told depends on its surroundings alone: a crop and a continent,
     a tile and the whole give the same forecast. ``blend_kernel`` and ``cascade_levels`` are those
-    of MIMConfig, ``knows_sampling`` and ``sharpens`` those of RainHead.
+    of MIMConfig, ``knows_sampling``, ``sharpens`` and ``form`` those of RainHead.
     """
 
     hidden: Count = 32
@@ -44,6 +44,7 @@ class NetworkPart(_Part):
     cascade_levels: Annotated[int, Field(ge=0)] = 0
     knows_sampling: bool = False
     sharpens: bool = False
+    form: Literal["lagrangian", "eulerian"] = "lagrangian"
 
 
 class TrainingPart(_Part):

@@ -49,7 +49,8 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     from nowcast.learn.training import Plan
 
     training, network = recipe.training, recipe.network
-    head = RainHead(knows_sampling=network.knows_sampling, sharpens=network.sharpens)
+    of_head = {"knows_sampling", "sharpens", "form"}
+    head = RainHead(**network.model_dump(include=of_head))
     wanted = steps or training.steps
     settings = TrainSettings(
         steps=wanted,
@@ -69,7 +70,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     )
     return Plan(
         head=head,
-        architecture=head.config(**network.model_dump(exclude={"knows_sampling", "sharpens"})),
+        architecture=head.config(**network.model_dump(exclude=of_head)),
         crops=CropSettings(size=training.crop),
         settings=settings,
         batch_size=training.batch_size,

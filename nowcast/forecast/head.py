@@ -2,7 +2,8 @@
 
 The network works in Lagrangian coordinates: every frame moved to issue time along the motion, so
 that what still changes is growth, decay, and the error of the motion. It is residual: with zero
-weights it keeps the newest frame, and the forecast moved out again is exactly extrapolation.
+weights it keeps the newest frame, and the forecast moved out again is exactly extrapolation. In the
+Eulerian form frames stay where they are, and the network has to learn the motion too.
 
 Channels in: the scaled rain rate, and where it was seen (1 or 0; unseen rain stands as 0); where
 the head is told of them, the cadence and the size of a cell, each the same number everywhere.
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-FORM = "lagrangian"
+LAGRANGIAN = "lagrangian"
+FORMS = (LAGRANGIAN, "eulerian")
 SEEN_CHANNEL = 1
 USUAL_STEP_MINUTES = 5.0
 SHARPEST = 3.0  # the steepness is multiplied by at most e to this, and by at least its inverse
@@ -66,6 +68,7 @@ class RainHead:
         knows_sampling: whether the network is told the cadence and the size of a cell.
         sharpens: whether the network says at each cell what the steepness is multiplied by (its
             logarithm): the first lead's rate is far surer than the last one's.
+        form: of FORMS.
 
     """
 
@@ -77,6 +80,12 @@ class RainHead:
     amounts: tuple[float, ...] = ()
     knows_sampling: bool = False
     sharpens: bool = False
+    form: str = LAGRANGIAN
+
+    @property
+    def moves_along(self) -> bool:
+        """Whether frames are moved along the motion on their way to the network, and out again."""
+        return self.form == LAGRANGIAN
 
     @property
     def input_channels(self) -> int:
@@ -152,7 +161,7 @@ class RainHead:
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's header keeps them."""
         return {
-            "form": FORM,
+            "form": self.form,
             "history": self.history,
             "thresholds_mm_h": list(self.thresholds_mm_h),
             "steepness": self.steepness,
@@ -166,12 +175,14 @@ class RainHead:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RainHead:
         """The head of ``to_dict``; raises WeightsError for weights that are not of rain."""
-        if values.get("form") != FORM:
+        form = values.get("form")
+        if form not in FORMS:
             raise WeightsError(
-                f"the header says form {values.get('form')!r}, expected {FORM!r}: "
+                f"the header says form {form!r}, expected {' or '.join(map(repr, FORMS))}: "
                 "these weights were not trained on rain by this program"
             )
         return cls(
+            form=str(form),
             history=int(values["history"]),
             thresholds_mm_h=tuple(float(value) for value in values["thresholds_mm_h"]),
             steepness=float(values["steepness"]),

@@ -136,7 +136,7 @@ class Mim:
         return schema.forecast_dataset(
             rate,
             past=past,
-            source="mim: Memory In Memory network in Lagrangian coordinates",
+            source=f"mim: Memory In Memory network, {self._loaded.head.form} coordinates",
             extra=extra,
             coords=coords,
             attrs={"model_sha256": self._loaded.sha256},
@@ -201,6 +201,7 @@ class Mim:
     ) -> Iterator[Tensor]:
         """For each lead the rate and the probabilities, (1 + K, y, x)."""
         network, head, _ = self._loaded
+        velocity = velocity if head.moves_along else torch.zeros_like(velocity)
         ways = paths(velocity, steps=steps)
         if not bool((frames > DRIZZLE_MM_H).any()):  # dry in, dry out
             unseen = torch.where(torch.isnan(frames[-1:]), torch.nan, 0.0)

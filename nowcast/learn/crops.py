@@ -1,7 +1,8 @@
 """Training samples: crops of episodes, moved to issue time along the motion.
 
 Past and future alike are moved to issue time (the future by the motion turned round), so that the
-network learns what advection does not know. Every batch is a pure function of seed and step.
+network learns what advection does not know; in the head's Eulerian form they stay. Every batch is a
+pure function of seed and step.
 """
 
 from __future__ import annotations
@@ -101,13 +102,15 @@ class LagrangianCrops:
         return int(row + jitter[0]), int(column + jitter[1])
 
     def _moved(self, episode: Episode, issue: int, *, row: int, column: int) -> Tensor:
-        """The frames around ``issue`` in a window, (T, S, S), each moved to issue time."""
+        """The frames around ``issue`` in a window, (T, S, S), each where the head wants it."""
         size, margin = self.settings.size, self.settings.margin
         top, left = row - size // 2 - margin, column - size // 2 - margin
         side = size + 2 * margin
         first = issue + 1 - episode.history
         stop = issue + 1 + episode.leads
         window = cut(episode.rate_mm_h[first:stop], top=top, left=left, side=side)
+        if not self.head.moves_along:
+            return self._standing(window, frames=episode.history + episode.leads)
         past, future = window[: episode.history], window[episode.history :]
         motion = torch.from_numpy(
             np.nan_to_num(cut(episode.motion(issue), top=top, left=left, side=side))
@@ -120,6 +123,14 @@ class LagrangianCrops:
         moved[episode.history - 1] = torch.from_numpy(past[-1])
         moved[episode.history : episode.history + len(future)] = _warped(future, out[: len(future)])
         return moved[:, margin : margin + size, margin : margin + size]
+
+    def _standing(self, window: NDArray[np.float32], *, frames: int) -> Tensor:
+        """The frames as they are; those that are not there are unseen."""
+        size, margin = self.settings.size, self.settings.margin
+        standing = torch.full((frames, size, size), torch.nan)
+        middle = slice(margin, margin + size)
+        standing[: len(window)] = torch.from_numpy(window[:, middle, middle].copy())
+        return standing
 
 
 def cut(fields: NDArray[np.float32], *, top: int, left: int, side: int) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def test_untrained_it_is_extrapolation(untrained: Path) -> None:
     # What is less than drizzle is not said to be rain; the scaling costs a little in float32.
     both = np.nan_to_num(np.where(moved < 0.05, 0, moved))
     np.testing.assert_allclose(np.nan_to_num(said), both, atol=0.051, rtol=1e-3)
+
+
+def test_untrained_in_the_eulerian_form_it_is_persistence(tmp_path: Path) -> None:
+    weights = tmp_path / "eulerian.safetensors"
+    header = {"head": replace(HEAD, form="eulerian").to_dict()}
+    checkpoint.save(weights, MIM(HEAD.config(hidden=4, layers=2)), metadata=header)
+    radar = past()
+    said = Mim(weights)(radar, steps=3)
+    newest = radar["rainfall_rate"].values[-1]
+    kept = np.where(newest < 0.05, 0, newest)  # NaN stays
+    for lead in said["rainfall_rate"].values:
+        np.testing.assert_allclose(lead, kept, atol=0.051, rtol=1e-3)
+    assert "eulerian" in said.attrs["source"]
 
 
 def test_what_the_difference_memory_adds_stands_beside_the_rain_on_request(trained: Path) -> None:

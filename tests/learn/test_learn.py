@@ -119,6 +119,18 @@ def test_a_storm_that_only_moves_stands_still_in_lagrangian_coordinates() -> Non
     assert apart < 0.35 * float(np.abs(after - before).mean())
 
 
+def test_in_the_eulerian_form_frames_stay_where_they_are(storm: Episode) -> None:
+    still = replace(crops(storm), head=replace(HEAD, form="eulerian"))
+    issue = storm.issues[-1]
+    standing = still._moved(storm, issue, row=40, column=40)
+    half = CROPS.size // 2
+    first = issue + 1 - HEAD.history
+    expected = storm.rate_mm_h[first:, 40 - half : 40 + half, 40 - half : 40 + half]
+    there = min(len(expected), len(standing))
+    np.testing.assert_array_equal(standing[:there].numpy(), expected[:there])
+    assert torch.isnan(standing[there:]).all()
+
+
 def test_frames_that_are_not_there_are_unseen_not_dry(storm: Episode) -> None:
     short = replace(storm, leads=9)
     last = short.issues[-1]
