@@ -1,4 +1,4 @@
-"""Forecasts beside what was observed: a row a method, a column a lead time."""
+"""Forecasts beside what was observed: a row a method or a member of it, a column a lead time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from nowcast.products.panels import Panel, Words, draw_panels, fineness_of
 from nowcast.products.style import MapStyle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import xarray as xr
     from numpy.typing import NDArray
 
     from nowcast.field.schema import Forecast, Frames, Radar
@@ -35,6 +36,7 @@ def draw_comparison(
 ) -> Path:
     """Draw the observation on top and a forecast a row below it, one column a lead time.
 
+    Below a forecast with members stands the first of them: what the rain may look like.
     The kind of picture is that of the suffix of ``path``: ``.png`` or ``.svg``. Raises UsageError
     for other suffixes, for leads that a forecast does not hold and for forecasts of several issue
     times, GridMismatchError for several grids, ProductError where ``path`` cannot be written.
@@ -47,16 +49,18 @@ def draw_comparison(
         Panel(0, column, frame_at(observed, issued + lead), look.OBSERVED)
         for column, lead in enumerate(leads)
     ]
-    for row, forecast in enumerate(forecasts, start=1):
-        for column, lead in enumerate(leads):
-            rate = forecast["rainfall_rate"].values[lead_index(forecast, lead)]
-            panels.append(Panel(row, column, rate, look.FORECAST))
+    rows: list[tuple[str, NDArray[np.float32]]] = []
+    for forecast in forecasts:
+        places = [lead_index(forecast, lead) for lead in leads]
+        rows += [(name, field.values[places]) for name, field in _fields(forecast)]
+    for row, (_, rates) in enumerate(rows, start=1):
+        panels += [Panel(row, column, rate, look.FORECAST) for column, rate in enumerate(rates)]
     words = Words(
         title="rain rate, forecast and observed",
         subtitle=f"issued {utc(issued, weekday=True)}",
         rows=[
             ("observed", look.OBSERVED),
-            *((method_of(forecast), look.FORECAST) for forecast in forecasts),
+            *((name, look.FORECAST) for name, _ in rows),
         ],
         columns=[lead_name(issued, lead) for lead in leads],
         attrs=forecasts[0].attrs,
@@ -69,6 +73,14 @@ def draw_comparison(
         fineness=fineness_of(path),
     )
     return charts.save(figure, path)
+
+
+def _fields(forecast: Forecast) -> Iterator[tuple[str, xr.DataArray]]:
+    """What is shown of a forecast, each (lead_time, y, x) with the name of its row."""
+    method = method_of(forecast)
+    yield method, forecast["rainfall_rate"]
+    if "rainfall_rate_member" in forecast:
+        yield f"{method}, a member", forecast["rainfall_rate_member"].isel(realization=0)
 
 
 def spans(leads_minutes: Sequence[float]) -> list[np.timedelta64]:

@@ -71,6 +71,28 @@ def test_a_row_a_method_and_a_column_a_lead(tmp_path, observed):
     assert picture[88 + 128 + 60, 34].tolist() == pytest.approx(_rgb(look.FORECAST), abs=60)
 
 
+def test_a_member_stands_below_its_forecast(tmp_path, observed):
+    members = np.ones((2, 1, *GRID.shape)) * np.array([4.0, 25.0])[:, None, None, None]
+    dims = ("realization", "lead_time", "y", "x")
+    forecast = schema.forecast_dataset(
+        np.full((1, *GRID.shape), 1.5),
+        past=past(GRID),
+        source="mim: drawn",
+        extra={"rainfall_rate_member": (dims, members)},
+        coords={"realization": [0, 1]},
+    )
+    with_member, without = tmp_path / "with.png", tmp_path / "without.png"
+    draw_comparison([forecast], observed, leads_minutes=[5], path=with_member, style=BARE)
+    plain = schema.Forecast(forecast.drop_vars("rainfall_rate_member"))
+    draw_comparison([plain], observed, leads_minutes=[5], path=without, style=BARE)
+    with Image.open(with_member) as tall, Image.open(without) as short:
+        row = tall.height - short.height
+        pixels = np.asarray(tall.convert("RGB"))
+    assert row > 120
+    side = row - 8
+    assert has(pixels[88 + 2 * row : 88 + 2 * row + side, 34 : 34 + side], 5)  # 4 mm/h, as above
+
+
 def _rgb(colour: str) -> list[int]:
     return list(bytes.fromhex(colour[1:]))
 
