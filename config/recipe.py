@@ -32,7 +32,8 @@ class NetworkPart(_Part):
 
     Without the norm what a cell is told depends on its surroundings alone: a crop and a continent,
     a tile and the whole give the same forecast. ``blend_kernel`` and ``cascade_levels`` are those
-    of MIMConfig, ``knows_sampling``, ``sharpens`` and ``form`` those of RainHead.
+    of MIMConfig, ``knows_sampling``, ``sharpens``, ``form`` and
+    ``expectation_share`` those of RainHead.
     """
 
     hidden: Count = 32
@@ -45,6 +46,7 @@ class NetworkPart(_Part):
     knows_sampling: bool = False
     sharpens: bool = False
     form: Literal["lagrangian", "eulerian"] = "lagrangian"
+    expectation_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class TrainingPart(_Part):

@@ -49,7 +49,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     from nowcast.learn.training import Plan
 
     training, network = recipe.training, recipe.network
-    of_head = {"knows_sampling", "sharpens", "form"}
+    of_head = {"knows_sampling", "sharpens", "form", "expectation_share"}
     head = RainHead(**network.model_dump(include=of_head))
     wanted = steps or training.steps
     settings = TrainSettings(

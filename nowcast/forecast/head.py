@@ -25,6 +25,7 @@ from mim_core.config import MIMConfig
 from nowcast.field import schema
 from nowcast.field.errors import WeightsError
 from nowcast.field.scaling import RainScaling
+from nowcast.forecast.amounts import averaged_in_decibel, expected_decibel, strong_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,8 +64,10 @@ class RainHead:
         scaling: of the rain rate.
         decisions: for each threshold and lead the probability from which on rain is said; empty
             where that was never fixed. Leads beyond the last take its decision.
-        amounts: for each lead what the rate is multiplied by, so that in the mean as much rain is
-            said as falls; empty where that was never fixed. Later leads take the last.
+        stretches: for each lead by how much strong rain is stretched (``amounts.strong_part``), so
+            that in the mean as much rain is said as falls; empty where that was never fixed. Later
+            leads take the last.
+        expectation_share: of the expectation of the probabilities in the rate that is said, in dB.
         knows_sampling: whether the network is told the cadence and the size of a cell.
         sharpens: whether the network says at each cell what the steepness is multiplied by (its
             logarithm): the first lead's rate is far surer than the last one's.
@@ -77,10 +80,11 @@ class RainHead:
     steepness: float = 6.0
     scaling: RainScaling = field(default_factory=RainScaling)
     decisions: tuple[tuple[float, ...], ...] = ()
-    amounts: tuple[float, ...] = ()
+    stretches: tuple[float, ...] = ()
     knows_sampling: bool = False
     sharpens: bool = False
     form: str = LAGRANGIAN
+    expectation_share: float = 0.0
 
     @property
     def moves_along(self) -> bool:
@@ -136,12 +140,19 @@ class RainHead:
         return torch.stack(list(accumulate(free, torch.minimum)), dim=-3)
 
     def said(self, output: Tensor, *, chances: bool) -> Tensor:
-        """The rate (mm h-1) of an output (C, H, W), and below it the probabilities if asked for.
+        """The rate (mm h-1) of an output (..., C, H, W), below it the probabilities if asked for.
 
-        (1, H, W), or (1 + K, H, W).
+        (..., 1, H, W), or (..., 1 + K, H, W).
         """
-        rate = self.scaling.rate_mm_h(self.scaled_rate(output)).unsqueeze(0)
-        return torch.cat([rate, torch.sigmoid(self.logits(output))]) if chances else rate
+        rate = self.scaling.rate_mm_h(self.scaled_rate(output))
+        if not chances and self.expectation_share == 0:
+            return rate.unsqueeze(-3)
+        likely = torch.sigmoid(self.logits(output))
+        if self.expectation_share:
+            expected = expected_decibel(likely, thresholds_mm_h=self.thresholds_mm_h)
+            rate = averaged_in_decibel(rate, expected, share=self.expectation_share)
+        rate = rate.unsqueeze(-3)
+        return torch.cat([rate, likely], dim=-3) if chances else rate
 
     def layers(self, *, chances: bool) -> int:
         """How many layers are said."""
@@ -154,9 +165,12 @@ class RainHead:
         fixed = np.asarray(self.decisions, dtype=np.float32)
         return fixed[:, np.minimum(np.arange(steps), fixed.shape[1] - 1)]
 
-    def amount(self, lead: int) -> float:
-        """What the rate of lead number ``lead``, from 0, is multiplied by."""
-        return self.amounts[min(lead, len(self.amounts) - 1)] if self.amounts else 1.0
+    def stretched(self, rate_mm_h: Tensor, *, lead: int) -> Tensor:
+        """The rate (mm h-1) of lead number ``lead``, from 0, with strong rain made right."""
+        if not self.stretches:
+            return rate_mm_h
+        stretch = self.stretches[min(lead, len(self.stretches) - 1)]
+        return rate_mm_h + stretch * strong_part(rate_mm_h)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's header keeps them."""
@@ -167,7 +181,8 @@ class RainHead:
             "steepness": self.steepness,
             "scaling": self.scaling.to_dict(),
             "decisions": [list(leads) for leads in self.decisions],
-            "amounts": list(self.amounts),
+            "stretches": list(self.stretches),
+            "expectation_share": self.expectation_share,
             "knows_sampling": self.knows_sampling,
             "sharpens": self.sharpens,
         }
@@ -188,7 +203,8 @@ class RainHead:
             steepness=float(values["steepness"]),
             scaling=RainScaling.from_dict(values["scaling"]),
             decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
-            amounts=tuple(map(float, values.get("amounts", ()))),
+            stretches=tuple(map(float, values.get("stretches", ()))),
+            expectation_share=float(values.get("expectation_share", 0.0)),
             knows_sampling=bool(values.get("knows_sampling", False)),
             sharpens=bool(values.get("sharpens", False)),
         )

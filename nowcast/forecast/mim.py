@@ -181,11 +181,12 @@ class Mim:
         sampling = Sampling.of(past)
         with self._mixed():
             for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
-                said = self._loaded.head.amount(lead) * layers[0]
+                said = self._loaded.head.stretched(layers[0], lead=lead)
                 rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
                 chances[:, lead] = layers[1 : 1 + count]
                 if self.effects:
-                    effects[lead] = self._loaded.head.amount(lead) * layers[-1]
+                    silent = layers[0] - layers[-1]
+                    effects[lead] = said - self._loaded.head.stretched(silent, lead=lead)
         ways = displacements(velocity, steps=steps) if self.members else None
         members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
         chances.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)

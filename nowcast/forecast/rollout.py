@@ -52,28 +52,36 @@ def moved_out(
     continent needs the memory of the network's state and of a few maps.
     """
     inputs = (head.inputs(frame, sampling) for frame in frames)
-    outputs = at_issue_time(inputs, network=network, given=len(frames), beside=beside)
+    outputs = at_issue_time(inputs, network=network, head=head, given=len(frames), beside=beside)
     carry = Carrier(
         torch.isfinite(frames[-1]), layers=head.layers(chances=beside.chances) + beside.effects
     )
-    for way, (output, silent) in zip(ways, outputs, strict=False):
-        said = head.said(output, chances=beside.chances)
-        if silent is not None:
-            said = torch.cat([said, said[:1] - head.said(silent, chances=False)])
-        yield carry(said, way)
+    for way, (said, silent) in zip(ways, outputs, strict=False):
+        layers = said if silent is None else torch.cat([said, said[:1] - silent[:1]])
+        yield carry(layers, way)
 
 
 def at_issue_time(
-    inputs: Iterator[Tensor], *, network: MIM, given: int, beside: Beside
+    inputs: Iterator[Tensor], *, network: MIM, head: RainHead, given: int, beside: Beside
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """For each lead, without end, the output of the network where the air is at issue time.
+    """For each lead, without end, what the head says where the air is at issue time.
 
-    ``inputs`` are the ``given`` frames as the head makes channels of them, (C, H, W). The output is
-    (C_out, H, W), or (C, H, W) where no chances are wanted. For effects with what the network says
-    at that step, from the same state, when its differences are silent; else with None.
+    ``inputs`` are the ``given`` frames as the head makes channels of them, (C, H, W). What is said
+    is (L, H, W): the rate, and the probabilities if wanted. For effects with what is said at that
+    step, from the same state, when the network's differences are silent; else with None.
     """
     config = network.config
-    keep = _everything if beside.chances else network.field
+    fed_channels = config.in_channels
+
+    def as_channels(patched: Tensor) -> Tensor:
+        """(1, p * p * C, H, W) -> (1, p * p, C, H, W)."""
+        return patched.reshape(1, config.patch**2, -1, *patched.shape[-2:])
+
+    def keep(prediction: Tensor) -> Tensor:
+        """Of a patched prediction what is fed back, and what is said: no other channel is kept."""
+        channels = as_channels(prediction)
+        said = head.said(channels, chances=beside.chances)
+        return torch.cat([channels[:, :, :fed_channels], said], dim=2).flatten(1, 2)
 
     def step(
         fed: Tensor, state: NetworkState | None, *, consume: bool = True
@@ -88,8 +96,11 @@ def at_issue_time(
         padded = torch.nn.functional.pad(frame[None], padding, mode="replicate")
         return to_patches(padded, patch=config.patch)
 
-    def whole(prediction: Tensor) -> Tensor:
-        return from_patches(prediction, patch=config.patch)[0, :, :height, :width]
+    def parted(kept: Tensor) -> tuple[Tensor, Tensor]:
+        """What is fed back, patched, and what is said, (L, H, W)."""
+        channels = as_channels(kept)
+        said = from_patches(channels[:, :, fed_channels:].flatten(1, 2), patch=config.patch)
+        return channels[:, :, :fed_channels].flatten(1, 2), said[0, :, :height, :width]
 
     state: NetworkState | None = None
     for number, frame in enumerate(inputs, start=1):
@@ -101,11 +112,7 @@ def at_issue_time(
         silent = None
         if beside.effects:
             with differences_silent(network):
-                silent = whole(step(fed, state, consume=False)[0])
-        prediction, state = step(fed, state)
-        yield whole(prediction), silent
-        fed = network.field(prediction) if beside.chances else prediction
-
-
-def _everything(prediction: Tensor) -> Tensor:
-    return prediction
+                _, silent = parted(step(fed, state, consume=False)[0])
+        kept, state = step(fed, state)
+        fed, said = parted(kept)
+        yield said, silent

@@ -4,8 +4,8 @@ The cut of a threshold and lead is the one with the highest CSI over forecasts o
 event with the same weight. A CSI-optimal cut lies at CSI / (1 + CSI) of calibrated probabilities
 (Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut serves.
 
-A network that is trained for small errors says too little where it is unsure. Its rates are
-multiplied by one number a lead, so that over all events the sum of the rain is right.
+A network that is trained for small errors says too little where it is unsure. Its strong rates are
+stretched by one number a lead, so that over all events the sum of the rain is right.
 """
 
 from __future__ import annotations
@@ -13,32 +13,61 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mim_core import checkpoint
 from nowcast.field.errors import MissingFramesError
+from nowcast.forecast.amounts import strong_part
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
-from nowcast.learn.trial import judged
+from nowcast.learn.trial import judged, tried
 from nowcast.verify.probability import CUTS
 from nowcast.verify.tally import total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from nowcast.field.schema import Forecast
     from nowcast.learn.episodes import Episode
     from nowcast.verify.probability import ProbabilityBins
     from nowcast.verify.tally import Tally
 
 # With a smaller part of all pixels reaching a threshold, its curve of CSI is noise.
 ENOUGH = 2e-6
-# No event is to make the rain more than half as strong again, or so much weaker.
-AMOUNTS = (1 / 1.5, 1.5)
+# No event is to make strong rain more than three times as strong, or less than half.
+STRETCHES = (-0.5, 2.0)
+
+
+class Amounts(NamedTuple):
+    """Sums of the rain by lead, over cells that were said and observed, and how many there were.
+
+    ``strong`` is the sum of ``strong_part`` of what was said.
+    """
+
+    cells: NDArray[np.float64]
+    said: NDArray[np.float64]
+    strong: NDArray[np.float64]
+    observed: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, forecast: Forecast, truth: NDArray[np.float32]) -> Amounts:
+        """Those of a forecast and the frames of its leads (lead, y, x), of which some may lack."""
+        said = forecast["rainfall_rate"].values
+        observed = np.full(said.shape, np.nan, dtype=np.float32)
+        observed[: len(truth)] = truth
+        both = np.isfinite(said) & np.isfinite(observed)
+        fields = (both, said, strong_part(said), observed)
+        return cls(*(np.where(both, one, 0).sum((1, 2), dtype=np.float64) for one in fields))
+
+    def even(self) -> Amounts:
+        """The same with a weight of one, so that every event counts alike."""
+        return Amounts(*(sums / max(float(self.cells.sum()), 1.0) for sums in self))
 
 
 def decide(
@@ -53,24 +82,32 @@ def decide(
     A forecast is issued at every ``every``-th time of each episode. Returns the head as written.
     Raises MissingFramesError where no episode is long enough, WeightsError and MethodError.
     """
-    nowcaster = Mim(weights)
-    events: dict[str, list[Tally]] = {}
-    for episode in episodes:
-        for issue in episode.issues[::every]:
-            tally = judged(nowcaster, episode, issue)
-            events.setdefault(episode.name, []).append(tally)
-            heard(f"{episode.name}, {tally.issued[0]}")
-    if not events:
-        raise MissingFramesError("nothing to decide on: no unbroken sequence is long enough")
-    pooled = reduce(add, (_even(total(tallies)) for tallies in events.values()))
     network, metadata = checkpoint.load(weights)
-    head = RainHead.from_dict(metadata["head"])  # type: ignore[arg-type]  # it checks
+    head = replace(RainHead.from_dict(metadata["head"]), stretches=())  # type: ignore[arg-type]
+    tallies: dict[str, list[Tally]] = {}
+    amounts: dict[str, list[Amounts]] = {}
+    with TemporaryDirectory() as folder:
+        # Sums are taken of what the network says by itself.
+        bare = Path(folder) / weights.name
+        checkpoint.save(bare, network, metadata={**metadata, "head": head.to_dict()})
+        nowcaster = Mim(bare)
+        for episode in episodes:
+            for issue in episode.issues[::every]:
+                forecast, radar = tried(nowcaster, episode, issue)
+                truth = radar["rainfall_rate"].values[episode.history :]
+                tally = judged(nowcaster, forecast, radar)
+                tallies.setdefault(episode.name, []).append(tally)
+                amounts.setdefault(episode.name, []).append(Amounts.of(forecast, truth))
+                heard(f"{episode.name}, {tally.issued[0]}")
+    if not tallies:
+        raise MissingFramesError("nothing to decide on: no unbroken sequence is long enough")
+    pooled = reduce(add, (_even(total(of_event)) for of_event in tallies.values()))
     head = replace(
         head,
         decisions=best_cuts(pooled.probabilities),
-        amounts=balanced(pooled.errors.multiplicative_bias, before=head),
+        stretches=balanced([_summed(of_event).even() for of_event in amounts.values()]),
     )
-    about = {"events": sorted(events), "forecasts": sum(map(len, events.values()))}
+    about = {"events": sorted(tallies), "forecasts": sum(map(len, tallies.values()))}
     checkpoint.save(
         weights, network, metadata={**metadata, "head": head.to_dict(), "decided_on": about}
     )
@@ -95,11 +132,16 @@ def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(float(cut), 3) for cut in column) for column in cuts.T)
 
 
-def balanced(bias: NDArray[np.float64], *, before: RainHead) -> tuple[float, ...]:
-    """The amounts (lead,) that would have made ``bias`` one; it was found with those ``before``."""
-    said = np.array([before.amount(lead) for lead in range(bias.size)])
-    amounts = said / np.where(np.isfinite(bias) & (bias > 0), bias, 1.0)
-    return tuple(round(float(amount), 3) for amount in _smooth(amounts).clip(*AMOUNTS))
+def balanced(events: Sequence[Amounts]) -> tuple[float, ...]:
+    """The stretches (lead,) that would have made the rain of all ``events`` what was observed."""
+    of_all = _summed(events)
+    lacking = of_all.observed - of_all.said
+    stretches = np.where(of_all.strong > 0, lacking / np.maximum(of_all.strong, 1e-30), 0.0)
+    return tuple(round(float(stretch), 3) for stretch in _smooth(stretches).clip(*STRETCHES))
+
+
+def _summed(parts: Sequence[Amounts]) -> Amounts:
+    return Amounts(*(np.sum(sums, axis=0) for sums in zip(*parts, strict=True)))
 
 
 def _even(tally: Tally) -> Tally:

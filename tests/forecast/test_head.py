@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nowcast.forecast.amounts import averaged_in_decibel, expected_decibel
 from nowcast.forecast.head import RainHead
 
 SURE = RainHead(thresholds_mm_h=(0.1, 1.0, 10.0), sharpens=True)
@@ -51,3 +53,29 @@ def test_the_head_and_its_architecture_come_back_from_a_header() -> None:
     assert config.cascade_levels == 2
     older = {name: value for name, value in SURE.to_dict().items() if name != "sharpens"}
     assert not RainHead.from_dict(older).sharpens
+
+
+def test_the_expected_rate_in_decibel_by_hand() -> None:
+    # Rain of 1 mm/h or more (0 dB) is certain at the first cell, half likely at the second.
+    chances = torch.tensor([[[1.0, 0.5]], [[1.0, 0.5]], [[0.0, 0.0]]])
+    mean = expected_decibel(chances, thresholds_mm_h=(0.1, 1.0, 10.0))
+    # -15 + 5 + 10 + 10 / 2 (linear down to nothing at 10 mm/h), and half of that way.
+    torch.testing.assert_close(mean, torch.tensor([[5.0, -5.0]]))
+
+
+def test_an_average_in_decibel_by_hand() -> None:
+    rate = torch.tensor([10.0, 0.0, 0.0])
+    found = averaged_in_decibel(rate, torch.tensor([0.0, -9.0, -11.0]), share=0.5)
+    # 10 and 0 dB are 5 dB; -15 and -9 are -12, the least rate; -15 and -11 are dry.
+    torch.testing.assert_close(found, torch.tensor([10**0.5, 0.1, 0.0]))
+
+
+@given(share=st.floats(0.0, 1.0), offsets=st.tuples(*[st.floats(-5, 5)] * 3))
+def test_the_rate_is_the_same_whether_probabilities_are_asked_for(
+    share: float, offsets: tuple[float, ...]
+) -> None:
+    head = replace(SURE, expectation_share=share)
+    output = output_of(scaled_rate=0.7, offsets=offsets, log_sharpness=0.3)
+    alone, beside = head.said(output, chances=False), head.said(output, chances=True)
+    assert torch.equal(alone, beside[:1])
+    assert alone >= 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from mim_core import checkpoint
 from mim_core.model import MIM
@@ -14,7 +15,7 @@ from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.ingest.simulated import Storm, low_countries
-from nowcast.learn.decisions import balanced, best_cuts, decide
+from nowcast.learn.decisions import Amounts, balanced, best_cuts, decide
 from nowcast.learn.episodes import episodes_of
 from nowcast.verify.probability import ProbabilityBins, probability_bins
 from nowcast.verify.sums import stack
@@ -53,33 +54,46 @@ def test_what_never_happened_takes_the_cut_of_the_lower_threshold() -> None:
     assert high == low
 
 
-def test_amounts_make_up_for_the_bias_by_hand() -> None:
-    """Half, then as much as fell: doubled is more than may be; with 0.8 said before, 0.8 stays."""
-    assert balanced(np.array([0.5, 0.5, 0.5]), before=HEAD) == (1.5, 1.5, 1.5)
-    before = replace(HEAD, amounts=(0.8,))
-    assert balanced(np.array([1.0, 1.0]), before=before) == (0.8, 0.8)
-    assert balanced(np.array([1.0, 0.8, np.nan]), before=HEAD) == (1.083, 1.083, 1.083)
+def sums(said: float, strong: float, observed: float) -> Amounts:
+    """Of an event with three leads that are alike, of one cell each."""
+    return Amounts(*(np.full(3, value) for value in (1.0, said, strong, observed)))
 
 
-def test_amounts_come_true_on_what_they_were_fixed_on(tmp_path: Path) -> None:
-    """The rate of a forecast is that of the network times the lead's amount; zero stays zero."""
-    torch.manual_seed(0)
+def test_stretches_make_up_for_what_lacks_by_hand() -> None:
+    # 2 and 1 mm/h were said, 4 and 2 fell; the strong parts are 4/3 and 1/2: 3 / (11/6) is 1.636.
+    assert balanced([sums(2, 4 / 3, 4), sums(1, 0.5, 2)]) == (1.636, 1.636, 1.636)
+    assert balanced([sums(2, 4 / 3, 9)]) == (2.0, 2.0, 2.0)  # no more than that
+    assert balanced([sums(0, 0, 1)]) == (0.0, 0.0, 0.0)  # nothing to stretch
+
+
+def test_what_is_said_and_observed_counts_by_hand() -> None:
+    said = np.array([[[1.0, np.nan, 3.0]], [[1.0, 1.0, 1.0]]])
+    forecast = {"rainfall_rate": xr.DataArray(said)}
+    truth = np.array([[[2.0, 5.0, np.nan]]], dtype=np.float32)  # the second lead was not observed
+    found = Amounts.of(forecast, truth)  # type: ignore[arg-type]
+    assert [values.tolist() for values in found] == [[1, 0], [1, 0], [0.5, 0], [2, 0]]
+
+
+def test_stretches_come_true_in_the_forecast(tmp_path: Path) -> None:
+    """A forecast is what the network says, and the stretch of its strong part."""
     radar = Storm(grid=low_countries(64)).radar(start=np.datetime64("2026-06-01", "ns"), frames=4)
     rates = []
-    for amounts in ((), (1.2, 0.9)):
-        path = tmp_path / f"{len(amounts)}.safetensors"
-        head = replace(HEAD, amounts=amounts)
+    for stretches in ((), (0.4, -0.2)):
+        path = tmp_path / f"{len(stretches)}.safetensors"
+        head = replace(HEAD, stretches=stretches)
         torch.manual_seed(0)
         checkpoint.save(
             path, MIM(head.config(hidden=4, layers=2)), metadata={"head": head.to_dict()}
         )
         rates.append(Mim(path)(radar, steps=3)["rainfall_rate"].values)
-    plain, scaled = rates
+    plain, stretched = rates
     heavy = plain > 1.0
-    for lead, amount in enumerate((1.2, 0.9, 0.9)):
-        np.testing.assert_allclose(
-            scaled[lead][heavy[lead]], amount * plain[lead][heavy[lead]], rtol=1e-5
-        )
+    for lead, stretch in enumerate((0.4, -0.2, -0.2)):
+        rate = plain[lead][heavy[lead]]
+        expected = rate + stretch * rate**2 / (rate + 1)
+        np.testing.assert_allclose(stretched[lead][heavy[lead]], expected, rtol=1e-5)
+        # What is cut off as drizzle is so after it was stretched.
+        assert (stretched[lead][plain[lead] == 0] < 0.06).all()
 
 
 def test_events_of_two_cadences_decide_together(tmp_path: Path) -> None:
@@ -129,7 +143,7 @@ def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None
     head = decide(weights, episodes, every=3, heard=heard.append)
     assert np.shape(head.decisions) == (3, 3)
     assert all(0 < cut < 1 for leads in head.decisions for cut in leads)
-    assert len(head.amounts) == 3
+    assert len(head.stretches) == 3
     assert len(heard) == len(range(HEAD.history - 1, 11, 3))
     _, metadata = checkpoint.load(weights)
     assert metadata["title"] == "kept"
