@@ -110,6 +110,8 @@ def tuned_plan(begun: Plan, *, weights: str) -> Plan:
 
 def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> list[Episode]:
     """The sequences of all sources that are long enough; raises SourceError."""
+    import numpy as np
+
     from nowcast.learn.episodes import episodes_of, unseen_within
 
     found: list[Episode] = []
@@ -117,10 +119,14 @@ def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> lis
         from_archive = build.archive(source.feed, data / source.archive, series=source.series)
         times = from_archive.times
         frames = from_archive.frames_between(times[0], times[-1], every=source.every)
+        cadence = from_archive.cadence * source.every
+        # Episodes of one name are one event, and the sums of an event are of one cadence.
+        told = (source.feed, source.series, times[0].astype("datetime64[h]"))
+        minutes = cadence / np.timedelta64(1, "m")
         found += episodes_of(
             unseen_within(frames, boxes=source.leave_out),
-            name=f"{source.feed} {times[0].astype('datetime64[h]')}",
-            cadence=from_archive.cadence * source.every,
+            name=" ".join(str(one) for one in told if one is not None) + f", {minutes:g} min",
+            cadence=cadence,
             history=plan.head.history,
             leads=plan.leads,
         )

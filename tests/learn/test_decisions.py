@@ -8,8 +8,10 @@ import pytest
 import torch
 import xarray as xr
 
+from config.recipe import ArchiveSource, Recipe, TrainingPart
 from mim_core import checkpoint
 from mim_core.model import MIM
+from nowcast import build_learning
 from nowcast.field import schema
 from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.head import RainHead
@@ -155,3 +157,14 @@ def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None
     np.testing.assert_array_equal(decided.values[:, 3:], decided.values[:, [2, 2]])
     with pytest.raises(MissingFramesError, match="nothing to decide on"):
         decide(weights, [])
+
+
+def test_one_archive_at_two_cadences_is_two_events(shared_data: Path) -> None:
+    """As in the recipe that ships: sums of two cadences under one name would not add."""
+    archive = "radar/openmrg/20150725"
+    sources = [ArchiveSource(feed="openmrg", archive=archive, every=every) for every in (1, 2)]
+    recipe = Recipe(training=TrainingPart(leads=3))
+    plan = build_learning.plan(recipe, steps=None, seed=None, device="cpu")
+    found = build_learning.episodes(sources, plan=plan, data=shared_data)
+    minutes = {episode.name: episode.sampling.step_minutes for episode in found}
+    assert sorted(minutes.values()) == [5.0, 10.0]
