@@ -25,6 +25,9 @@ class ArchiveSource(_Part):
     every: Count = 1
     # West, south, east and north in degrees: regions that training must not see.
     leave_out: tuple[tuple[float, float, float, float], ...] = ()
+    # Whether decisions are fixed on it too. They are for lead numbers: an archive of far longer
+    # steps would fix them for leads that are far later.
+    decides: bool = True
 
 
 class NetworkPart(_Part):

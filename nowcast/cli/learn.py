@@ -127,7 +127,8 @@ def decide(
 ) -> None:
     """Fix from which probability on rain is said, by the highest CSI over the events given.
 
-    The events of a recipe are those it trains on and those it validates on. Judge the weights by
+    And by how much strong rain is stretched, for the total. The events of a recipe are those it
+    trains on and those it validates on, but where it says decides = false. Judge the weights by
     others.
 
     Example:
@@ -142,7 +143,8 @@ def decide(
     )
     plan = build_learning.plan(chosen, steps=None, seed=None, device="cpu")
     say("reading the archives")
-    sources = (*chosen.sources, *chosen.validation)
+    every_source = (*chosen.sources, *chosen.validation)
+    sources = [source for source in every_source if source.decides]
     episodes = build_learning.episodes(sources, plan=plan, data=data or Path())
     forecasts = sum(len(episode.issues[::every]) for episode in episodes)
     with progress("forecasting", forecasts) as advance:
