@@ -2,14 +2,18 @@
 
 The cut of a threshold and lead is the one with the highest CSI over forecasts of all events, each
 event with the same weight. A CSI-optimal cut lies at CSI / (1 + CSI) of calibrated probabilities
-(Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut serves.
+(Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut serves. It
+says rain in too many places; as CSI is flat at its top, a cut that says it in nearly as many as
+had it costs next to nothing, and is taken.
 
 A network that is trained for small errors says too little where it is unsure. Its strong rates are
-stretched by one number a lead, so that over all events the sum of the rain is right.
+stretched by one number a lead, so that over all events as much rain is said as extrapolation says:
+rain grows in one event and decays in another, and in the mean of many it does neither.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -21,11 +25,14 @@ import numpy as np
 
 from mim_core import checkpoint
 from nowcast.field.errors import MissingFramesError
+from nowcast.field.schema import Radar
 from nowcast.forecast.amounts import strong_part
+from nowcast.forecast.extrapolation import Extrapolation
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.learn.trial import judged, tried
 from nowcast.verify.probability import CUTS
+from nowcast.verify.sums import ratio
 from nowcast.verify.tally import total
 
 if TYPE_CHECKING:
@@ -40,29 +47,29 @@ if TYPE_CHECKING:
 
 # With a smaller part of all pixels reaching a threshold, its curve of CSI is noise.
 ENOUGH = 2e-6
+# The part of the highest CSI that may be given up for an area that is right.
+SLACK = 0.005
 # No event is to make strong rain more than three times as strong, or less than half.
 STRETCHES = (-0.5, 2.0)
 
 
 class Amounts(NamedTuple):
-    """Sums of the rain by lead, over cells that were said and observed, and how many there were.
+    """Sums of the rain by lead, over cells that both say something of, and how many there were.
 
-    ``strong`` is the sum of ``strong_part`` of what was said.
+    ``strong`` is the sum of ``strong_part`` of what was said, ``moved`` that of extrapolation.
     """
 
     cells: NDArray[np.float64]
     said: NDArray[np.float64]
     strong: NDArray[np.float64]
-    observed: NDArray[np.float64]
+    moved: NDArray[np.float64]
 
     @classmethod
-    def of(cls, forecast: Forecast, truth: NDArray[np.float32]) -> Amounts:
-        """Those of a forecast and the frames of its leads (lead, y, x), of which some may lack."""
-        said = forecast["rainfall_rate"].values
-        observed = np.full(said.shape, np.nan, dtype=np.float32)
-        observed[: len(truth)] = truth
-        both = np.isfinite(said) & np.isfinite(observed)
-        fields = (both, said, strong_part(said), observed)
+    def of(cls, forecast: Forecast, extrapolation: Forecast) -> Amounts:
+        """Those of two forecasts of the same leads."""
+        said, moved = (one["rainfall_rate"].values for one in (forecast, extrapolation))
+        both = np.isfinite(said) & np.isfinite(moved)
+        fields = (both, said, strong_part(said), moved)
         return cls(*(np.where(both, one, 0).sum((1, 2), dtype=np.float64) for one in fields))
 
     def even(self) -> Amounts:
@@ -94,10 +101,11 @@ def decide(
         for episode in episodes:
             for issue in episode.issues[::every]:
                 forecast, radar = tried(nowcaster, episode, issue)
-                truth = radar["rainfall_rate"].values[episode.history :]
+                past = Radar(radar.isel(time=slice(0, episode.history)))
+                moved = Extrapolation()(past, steps=episode.leads)
                 tally = judged(nowcaster, forecast, radar)
                 tallies.setdefault(episode.name, []).append(tally)
-                amounts.setdefault(episode.name, []).append(Amounts.of(forecast, truth))
+                amounts.setdefault(episode.name, []).append(Amounts.of(forecast, moved))
                 heard(f"{episode.name}, {tally.issued[0]}")
     if not tallies:
         raise MissingFramesError("nothing to decide on: no unbroken sequence is long enough")
@@ -114,28 +122,34 @@ def decide(
     return head
 
 
-def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
-    """The probability with the highest CSI, (threshold, lead), of bins (lead, threshold, bin).
+def best_cuts(bins: ProbabilityBins, *, slack: float = SLACK) -> tuple[tuple[float, ...], ...]:
+    """The cut for each (threshold, lead), of bins (lead, threshold, bin).
 
-    Neighbouring leads are judged together. A threshold that was hardly ever reached takes the cut
-    of the next lower one: it is as unsure.
+    Of the cuts whose CSI is within a part ``slack`` of the highest, the one that says rain in as
+    many places as had it, or comes nearest to that. Neighbouring leads are judged together. A
+    threshold that was hardly ever reached takes the cut of the next lower one: it is as unsure.
     """
-    csi = _smooth(bins.csi_by_cut[..., 1:-1])
+    csi = _smooth(bins.csi_by_cut)
+    said = _smooth(ratio(bins.hits + bins.false_alarms, bins.hits[..., :1]))
     reached = bins.hits[..., 0] / np.maximum(bins.total, 1e-30)
     cuts = np.full(csi.shape[:2], np.nan)
     for threshold in range(csi.shape[1]):
         for lead in range(csi.shape[0]):
-            if reached[lead, threshold] >= ENOUGH and np.isfinite(csi[lead, threshold]).any():
-                cuts[lead, threshold] = _peak(csi[lead, threshold])
+            curve = csi[lead, threshold, 1:-1]
+            if reached[lead, threshold] >= ENOUGH and np.isfinite(curve).any():
+                best, around = _peak(curve, slack=slack)
+                # Places said never rise with the cut: turned round, they ascend.
+                right = np.interp(1.0, said[lead, threshold, ::-1], CUTS[::-1])
+                cuts[lead, threshold] = np.clip(right, best - around, best + around)
         lower = cuts[:, threshold - 1] if threshold else np.full(csi.shape[0], 0.5)
         cuts[:, threshold] = np.where(np.isnan(cuts[:, threshold]), lower, cuts[:, threshold])
     return tuple(tuple(round(float(cut), 3) for cut in column) for column in cuts.T)
 
 
 def balanced(events: Sequence[Amounts]) -> tuple[float, ...]:
-    """The stretches (lead,) that would have made the rain of all ``events`` what was observed."""
+    """The stretches (lead,) that would have made the rain of all ``events`` that moved on."""
     of_all = _summed(events)
-    lacking = of_all.observed - of_all.said
+    lacking = of_all.moved - of_all.said
     stretches = np.where(of_all.strong > 0, lacking / np.maximum(of_all.strong, 1e-30), 0.0)
     return tuple(round(float(stretch), 3) for stretch in _smooth(stretches).clip(*STRETCHES))
 
@@ -159,13 +173,19 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((padded[:-2] + padded[1:-1] + padded[2:]) / 3)
 
 
-def _peak(csi: NDArray[np.float64]) -> float:
-    """Where a curve over the inner ``CUTS`` is highest: the vertex through its best points."""
+def _peak(csi: NDArray[np.float64], *, slack: float) -> tuple[float, float]:
+    """Where a curve over the inner ``CUTS`` is highest, and how far it is nearly as high.
+
+    That is the vertex of the parabola through its best points, and where this has fallen by a part
+    ``slack``.
+    """
     curve = np.where(np.isfinite(csi), csi, -np.inf)
     best = int(curve.argmax())
     if not 0 < best < curve.size - 1 or not np.isfinite(curve[best - 1 : best + 2]).all():
-        return CUTS[best + 1]
+        return CUTS[best + 1], 0.0
     left, middle, right = curve[best - 1 : best + 2]
-    bend = left - 2 * middle + right
-    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
-    return CUTS[best + 1] + shift * (CUTS[1] - CUTS[0])
+    bend, step = left - 2 * middle + right, CUTS[1] - CUTS[0]
+    if bend >= 0:
+        return CUTS[best + 1], 0.0
+    vertex = CUTS[best + 1] + 0.5 * (left - right) / bend * step
+    return vertex, step * math.sqrt(2 * slack * middle / -bend)

@@ -42,9 +42,22 @@ def test_calibrated_probabilities_give_the_cut_of_theory() -> None:
     generator = np.random.default_rng(0)
     p = generator.beta(0.3, 0.9, size=400_000)
     made = bins(p.tolist(), (generator.random(p.size) < p).tolist())
-    ((cut,),) = best_cuts(made)
+    ((cut,),) = best_cuts(made, slack=0.0)
     best = float(made.best_csi[0, 0])
     assert cut == pytest.approx(best / (1 + best), abs=0.03)
+
+
+def test_a_cut_that_says_rain_in_as_many_places_is_taken_where_csi_hardly_falls() -> None:
+    generator = np.random.default_rng(0)
+    p = generator.beta(0.3, 0.9, size=400_000)
+    happened = generator.random(p.size) < p
+    made = bins(p.tolist(), happened.tolist())
+    cuts = [best_cuts(made, slack=slack)[0][0] for slack in (0.0, 0.005, 0.9)]
+    said = [float((p >= cut).sum() / happened.sum()) for cut in cuts]
+    assert said[0] > said[1] > said[2]
+    assert said[2] == pytest.approx(1.0, abs=0.03)  # with all of CSI to give up, the area is right
+    csi = [(happened & (p >= cut)).sum() / (happened | (p >= cut)).sum() for cut in cuts]
+    assert csi[1] == pytest.approx(csi[0], rel=0.008)
 
 
 def test_what_never_happened_takes_the_cut_of_the_lower_threshold() -> None:
@@ -56,23 +69,23 @@ def test_what_never_happened_takes_the_cut_of_the_lower_threshold() -> None:
     assert high == low
 
 
-def sums(said: float, strong: float, observed: float) -> Amounts:
+def sums(said: float, strong: float, moved: float) -> Amounts:
     """Of an event with three leads that are alike, of one cell each."""
-    return Amounts(*(np.full(3, value) for value in (1.0, said, strong, observed)))
+    return Amounts(*(np.full(3, value) for value in (1.0, said, strong, moved)))
 
 
 def test_stretches_make_up_for_what_lacks_by_hand() -> None:
-    # 2 and 1 mm/h were said, 4 and 2 fell; the strong parts are 4/3 and 1/2: 3 / (11/6) is 1.636.
+    # Of 4 and 2 mm/h that moved on 2 and 1 were said; strong parts 4/3 and 1/2: 3 / (11/6).
     assert balanced([sums(2, 4 / 3, 4), sums(1, 0.5, 2)]) == (1.636, 1.636, 1.636)
     assert balanced([sums(2, 4 / 3, 9)]) == (2.0, 2.0, 2.0)  # no more than that
     assert balanced([sums(0, 0, 1)]) == (0.0, 0.0, 0.0)  # nothing to stretch
 
 
-def test_what_is_said_and_observed_counts_by_hand() -> None:
+def test_what_both_say_counts_by_hand() -> None:
     said = np.array([[[1.0, np.nan, 3.0]], [[1.0, 1.0, 1.0]]])
-    forecast = {"rainfall_rate": xr.DataArray(said)}
-    truth = np.array([[[2.0, 5.0, np.nan]]], dtype=np.float32)  # the second lead was not observed
-    found = Amounts.of(forecast, truth)  # type: ignore[arg-type]
+    moved = np.array([[[2.0, 5.0, np.nan]], [[np.nan, np.nan, np.nan]]])
+    forecasts = ({"rainfall_rate": xr.DataArray(rates)} for rates in (said, moved))
+    found = Amounts.of(*forecasts)  # type: ignore[arg-type]
     assert [values.tolist() for values in found] == [[1, 0], [1, 0], [0.5, 0], [2, 0]]
 
 
