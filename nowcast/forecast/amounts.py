@@ -24,7 +24,7 @@ Rates = TypeVar("Rates")  # a numpy array or a torch tensor
 DRY_DB = -15.0  # stands for every rate below the least, as in verification
 LEAST_MM_H, LEAST_DB = 0.1, -10.0
 TAIL_DB = 2.0  # by how much rates exceed the highest threshold in the mean, where they do
-# Of this rate the half is stretched, of stronger ones more. With 1 mm/h errors in dB are 1 % smaller,
+# Of this rate the half is stretched, of stronger ones more. With 1 mm/h errors in dB are smaller,
 # but what makes the totals of weak rain right then makes those of strong rain too large.
 STRONG_MM_H = 0.3
 

@@ -75,7 +75,7 @@ def sums(said: float, strong: float, moved: float) -> Amounts:
 
 
 def test_stretches_make_up_for_what_lacks_by_hand() -> None:
-    # Of 4 and 2 mm/h that moved on 2 and 1 were said; their strong parts are 4/3 and 1/2: 3 / (11/6).
+    # Of 4 and 2 mm/h that moved on 2 and 1 were said; strong parts 4/3 and 1/2: 3 / (11/6).
     assert balanced([sums(2, 4 / 3, 4), sums(1, 0.5, 2)]) == (1.636, 1.636, 1.636)
     assert balanced([sums(2, 4 / 3, 9)]) == (2.0, 2.0, 2.0)  # no more than that
     assert balanced([sums(0, 0, 1)]) == (0.0, 0.0, 0.0)  # nothing to stretch
