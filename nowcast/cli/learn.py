@@ -127,9 +127,8 @@ def decide(
 ) -> None:
     """Fix from which probability on rain is said, by the highest CSI over the events given.
 
-    And by how much strong rain is stretched, for the total. The events of a recipe are those it
-    trains on and those it validates on, but where it says decides = false. Judge the weights by
-    others.
+    The events of a recipe are those it trains on and those it validates on, but where it says
+    decides = false. Judge the weights by others.
 
     Example:
 

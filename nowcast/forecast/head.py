@@ -25,7 +25,12 @@ from mim_core.config import MIMConfig
 from nowcast.field import schema
 from nowcast.field.errors import WeightsError
 from nowcast.field.scaling import RainScaling
-from nowcast.forecast.amounts import averaged_in_decibel, expected_decibel, strong_part
+from nowcast.forecast.amounts import (
+    averaged_in_decibel,
+    expected_decibel,
+    expected_rate,
+    with_total_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,10 +69,8 @@ class RainHead:
         scaling: of the rain rate.
         decisions: for each threshold and lead the probability from which on rain is said; empty
             where that was never fixed. Leads beyond the last take its decision.
-        stretches: for each lead by how much strong rain is stretched (``amounts.strong_part``), so
-            that in the mean as much rain is said as falls; empty where that was never fixed. Later
-            leads take the last.
-        expectation_share: of the expectation of the probabilities in the rate that is said, in dB.
+        expectation_share: of the expectation of the probabilities in the rate that is said, in dB;
+            above 0 the total is that of the probabilities too (``amounts``).
         knows_sampling: whether the network is told the cadence and the size of a cell.
         sharpens: whether the network says at each cell what the steepness is multiplied by (its
             logarithm): the first lead's rate is far surer than the last one's.
@@ -80,7 +83,6 @@ class RainHead:
     steepness: float = 6.0
     scaling: RainScaling = field(default_factory=RainScaling)
     decisions: tuple[tuple[float, ...], ...] = ()
-    stretches: tuple[float, ...] = ()
     knows_sampling: bool = False
     sharpens: bool = False
     form: str = LAGRANGIAN
@@ -140,23 +142,33 @@ class RainHead:
         return torch.stack(list(accumulate(free, torch.minimum)), dim=-3)
 
     def said(self, output: Tensor, *, chances: bool) -> Tensor:
-        """The rate (mm h-1) of an output (..., C, H, W), below it the probabilities if asked for.
+        """What an output (..., C, H, W) says, (..., L, H, W), ready to be moved out.
 
-        (..., 1, H, W), or (..., 1 + K, H, W).
+        The rate (mm h-1); with an expectation share the rate that the probabilities expect; and the
+        probabilities if asked for.
         """
         rate = self.scaling.rate_mm_h(self.scaled_rate(output))
-        if not chances and self.expectation_share == 0:
+        if not chances and not self.expectation_share:
             return rate.unsqueeze(-3)
         likely = torch.sigmoid(self.logits(output))
+        layers = [rate.unsqueeze(-3)]
         if self.expectation_share:
-            expected = expected_decibel(likely, thresholds_mm_h=self.thresholds_mm_h)
-            rate = averaged_in_decibel(rate, expected, share=self.expectation_share)
-        rate = rate.unsqueeze(-3)
-        return torch.cat([rate, likely], dim=-3) if chances else rate
+            thresholds = self.thresholds_mm_h
+            decibel = expected_decibel(likely, thresholds_mm_h=thresholds)
+            rate = averaged_in_decibel(rate, decibel, share=self.expectation_share)
+            expected = expected_rate(likely, thresholds_mm_h=thresholds)
+            layers = [rate.unsqueeze(-3), expected.unsqueeze(-3)]
+        return torch.cat([*layers, likely] if chances else layers, dim=-3)
 
     def layers(self, *, chances: bool) -> int:
         """How many layers are said."""
-        return 1 + len(self.thresholds_mm_h) * chances
+        return 1 + bool(self.expectation_share) + len(self.thresholds_mm_h) * chances
+
+    def parted(self, layers: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the first ``layers`` (L, H, W), moved out: the rate (H, W), and the probabilities."""
+        own = self.layers(chances=False)
+        rate = with_total_of(layers[1], layers[0]) if self.expectation_share else layers[0]
+        return rate, layers[own:]
 
     def decided(self, *, steps: int) -> NDArray[np.float32] | None:
         """The decisions for ``steps`` leads, (threshold, lead); None where never fixed."""
@@ -164,13 +176,6 @@ class RainHead:
             return None
         fixed = np.asarray(self.decisions, dtype=np.float32)
         return fixed[:, np.minimum(np.arange(steps), fixed.shape[1] - 1)]
-
-    def stretched(self, rate_mm_h: Tensor, *, lead: int) -> Tensor:
-        """The rate (mm h-1) of lead number ``lead``, from 0, with strong rain made right."""
-        if not self.stretches:
-            return rate_mm_h
-        stretch = self.stretches[min(lead, len(self.stretches) - 1)]
-        return rate_mm_h + stretch * strong_part(rate_mm_h)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's header keeps them."""
@@ -181,7 +186,6 @@ class RainHead:
             "steepness": self.steepness,
             "scaling": self.scaling.to_dict(),
             "decisions": [list(leads) for leads in self.decisions],
-            "stretches": list(self.stretches),
             "expectation_share": self.expectation_share,
             "knows_sampling": self.knows_sampling,
             "sharpens": self.sharpens,
@@ -203,7 +207,6 @@ class RainHead:
             steepness=float(values["steepness"]),
             scaling=RainScaling.from_dict(values["scaling"]),
             decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
-            stretches=tuple(map(float, values.get("stretches", ()))),
             expectation_share=float(values.get("expectation_share", 0.0)),
             knows_sampling=bool(values.get("knows_sampling", False)),
             sharpens=bool(values.get("sharpens", False)),

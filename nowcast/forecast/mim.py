@@ -181,12 +181,11 @@ class Mim:
         sampling = Sampling.of(past)
         with self._mixed():
             for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
-                said = self._loaded.head.stretched(layers[0], lead=lead)
+                said, likely = self._loaded.head.parted(layers)
                 rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
-                chances[:, lead] = layers[1 : 1 + count]
+                chances[:, lead] = likely[:count]
                 if self.effects:
-                    silent = layers[0] - layers[-1]
-                    effects[lead] = said - self._loaded.head.stretched(silent, lead=lead)
+                    effects[lead] = layers[-1]
         ways = displacements(velocity, steps=steps) if self.members else None
         members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
         chances.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
@@ -206,7 +205,7 @@ class Mim:
         ways = paths(velocity, steps=steps)
         if not bool((frames > DRIZZLE_MM_H).any()):  # dry in, dry out
             unseen = torch.where(torch.isnan(frames[-1:]), torch.nan, 0.0)
-            dry = unseen.expand(1 + len(head.thresholds_mm_h), *frames.shape[1:])
+            dry = unseen.expand(head.layers(chances=True), *frames.shape[1:])
             return (warp(dry[None], way[None])[0] for way in ways)
         return moved_out(
             to_lagrangian(frames.unsqueeze(1), velocity)[:, 0],

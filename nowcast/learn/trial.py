@@ -22,19 +22,14 @@ if TYPE_CHECKING:
 WINDOW = 1024
 
 
-def tried(nowcaster: Mim, episode: Episode, issue: int) -> tuple[schema.Forecast, schema.Radar]:
-    """The forecast at frame ``issue``, and the frames of its history and of its leads."""
+def judged(nowcaster: Mim, episode: Episode, issue: int) -> Tally:
+    """The sums of the forecast at frame ``issue``, at the thresholds that the weights speak of."""
     first, stop = issue + 1 - episode.history, issue + 1 + episode.leads
     window = _wettest(episode.rate_mm_h[issue])
     radar = episode.radar.isel(time=slice(first, stop), y=window[0], x=window[1])
     past = schema.Radar(radar.isel(time=slice(0, episode.history)))
-    return nowcaster(past, steps=episode.leads), schema.Radar(radar)
-
-
-def judged(nowcaster: Mim, forecast: schema.Forecast, radar: schema.Radar) -> Tally:
-    """The sums of a forecast that was ``tried``, at the thresholds that its weights speak of."""
     return verify_forecast(
-        forecast,
+        nowcaster(past, steps=episode.leads),
         radar["rainfall_rate"],
         thresholds_mm_h=nowcaster.thresholds_mm_h,
         scales_cells=(1,),

@@ -11,7 +11,7 @@ from nowcast.field import schema
 from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.mim import Mim
 from nowcast.learn.episodes import Episode
-from nowcast.learn.trial import judged, tried
+from nowcast.learn.trial import judged
 from nowcast.verify.bootstrap import difference_interval
 from nowcast.verify.tally import total
 
@@ -100,7 +100,7 @@ def gains(
         nowcaster = Mim(weights)
         for episode in episodes:
             for issue in episode.issues[::every]:
-                found.append(judged(nowcaster, *tried(nowcaster, episode, issue)).named("mim"))
+                found.append(judged(nowcaster, episode, issue).named("mim"))
                 heard(f"{weights.name}, {found[-1].issued[0]}")
     return [_gain(name, score, tallies[before], tallies[after]) for name, score in _SCORES.items()]
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nowcast.forecast.amounts import averaged_in_decibel, expected_decibel
+from nowcast.forecast.amounts import (
+    averaged_in_decibel,
+    expected_decibel,
+    expected_rate,
+    with_total_of,
+)
 from nowcast.forecast.head import RainHead
 
 SURE = RainHead(thresholds_mm_h=(0.1, 1.0, 10.0), sharpens=True)
@@ -70,6 +76,42 @@ def test_an_average_in_decibel_by_hand() -> None:
     torch.testing.assert_close(found, torch.tensor([10**0.5, 0.1, 0.0]))
 
 
+def test_the_expected_rate_by_hand() -> None:
+    # Certain up to 0.1 mm/h, half likely at 1, and no more beyond: 0.1, then (1 - 1/2) / ln 2
+    # of 0.9 mm/h, then nearly nothing of 9 (1/2 over the logarithm of 5e6).
+    chances = torch.tensor([[[1.0]], [[0.5]], [[0.0]]])
+    mean = expected_rate(chances, thresholds_mm_h=(0.1, 1.0, 10.0))
+    expected = 0.1 + 0.9 * 0.5 / math.log(2) + 9 * 0.5 / math.log(5e6)
+    assert mean.item() == pytest.approx(expected, rel=1e-4)
+
+
+@given(rate=st.floats(0.01, 20.0), scale=st.floats(0.1, 5.0))
+def test_an_exponential_distribution_has_its_mean(rate: float, scale: float) -> None:
+    thresholds = tuple(np.geomspace(0.01, 100, 40))
+    chances = torch.exp(-torch.tensor(thresholds) / scale).view(-1, 1, 1) * min(rate, 1.0)
+    mean = expected_rate(chances, thresholds_mm_h=thresholds).item()
+    assert mean == pytest.approx(min(rate, 1.0) * scale, rel=0.01, abs=0.002)
+
+
+@given(seed=st.integers(0, 99), more=st.floats(0.8, 1.6))
+def test_a_field_has_the_total_expected_and_stays_unseen_where_it_was(
+    seed: int, more: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    rate = 5 * torch.rand(70, 90, generator=generator)
+    rate[:20, :30] = torch.nan
+    found = with_total_of(more * rate, rate)
+    assert torch.equal(found.isnan(), rate.isnan())
+    assert found.nansum() == pytest.approx(float(more * rate.nansum()), rel=0.03)
+    # Strong rain changes by a larger part than weak rain.
+    parts = ((found / rate) - 1).abs()
+    assert (parts[rate > 4].mean() >= parts[rate < 1].mean()) or abs(more - 1) < 1e-3
+
+
+def test_dry_fields_stay_dry() -> None:
+    assert (with_total_of(torch.ones(40, 40), torch.zeros(40, 40)) == 0).all()
+
+
 @given(share=st.floats(0.0, 1.0), offsets=st.tuples(*[st.floats(-5, 5)] * 3))
 def test_the_rate_is_the_same_whether_probabilities_are_asked_for(
     share: float, offsets: tuple[float, ...]
@@ -77,5 +119,6 @@ def test_the_rate_is_the_same_whether_probabilities_are_asked_for(
     head = replace(SURE, expectation_share=share)
     output = output_of(scaled_rate=0.7, offsets=offsets, log_sharpness=0.3)
     alone, beside = head.said(output, chances=False), head.said(output, chances=True)
-    assert torch.equal(alone, beside[:1])
-    assert alone >= 0
+    assert torch.equal(alone, beside[: len(alone)])
+    assert len(beside) == head.layers(chances=True) == len(alone) + 3
+    assert (alone >= 0).all()

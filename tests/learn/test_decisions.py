@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 
 from config.recipe import ArchiveSource, Recipe, TrainingPart
 from mim_core import checkpoint
@@ -17,7 +15,7 @@ from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.ingest.simulated import Storm, low_countries
-from nowcast.learn.decisions import Amounts, balanced, best_cuts, decide
+from nowcast.learn.decisions import best_cuts, decide
 from nowcast.learn.episodes import episodes_of
 from nowcast.verify.probability import ProbabilityBins, probability_bins
 from nowcast.verify.sums import stack
@@ -69,48 +67,6 @@ def test_what_never_happened_takes_the_cut_of_the_lower_threshold() -> None:
     assert high == low
 
 
-def sums(said: float, strong: float, moved: float) -> Amounts:
-    """Of an event with three leads that are alike, of one cell each."""
-    return Amounts(*(np.full(3, value) for value in (1.0, said, strong, moved)))
-
-
-def test_stretches_make_up_for_what_lacks_by_hand() -> None:
-    # Of 4 and 2 mm/h that moved on 2 and 1 were said; strong parts 4/3 and 1/2: 3 / (11/6).
-    assert balanced([sums(2, 4 / 3, 4), sums(1, 0.5, 2)]) == (1.636, 1.636, 1.636)
-    assert balanced([sums(2, 4 / 3, 9)]) == (2.0, 2.0, 2.0)  # no more than that
-    assert balanced([sums(0, 0, 1)]) == (0.0, 0.0, 0.0)  # nothing to stretch
-
-
-def test_what_both_say_counts_by_hand() -> None:
-    said = np.array([[[1.0, np.nan, 3.0]], [[1.0, 1.0, 1.0]]])
-    moved = np.array([[[2.0, 5.0, np.nan]], [[np.nan, np.nan, np.nan]]])
-    forecasts = ({"rainfall_rate": xr.DataArray(rates)} for rates in (said, moved))
-    found = Amounts.of(*forecasts)  # type: ignore[arg-type]
-    assert [values.tolist() for values in found] == [[1, 0], [1, 0], [1 / 1.3, 0], [2, 0]]
-
-
-def test_stretches_come_true_in_the_forecast(tmp_path: Path) -> None:
-    """A forecast is what the network says, and the stretch of its strong part."""
-    radar = Storm(grid=low_countries(64)).radar(start=np.datetime64("2026-06-01", "ns"), frames=4)
-    rates = []
-    for stretches in ((), (0.4, -0.2)):
-        path = tmp_path / f"{len(stretches)}.safetensors"
-        head = replace(HEAD, stretches=stretches)
-        torch.manual_seed(0)
-        checkpoint.save(
-            path, MIM(head.config(hidden=4, layers=2)), metadata={"head": head.to_dict()}
-        )
-        rates.append(Mim(path)(radar, steps=3)["rainfall_rate"].values)
-    plain, stretched = rates
-    heavy = plain > 1.0
-    for lead, stretch in enumerate((0.4, -0.2, -0.2)):
-        rate = plain[lead][heavy[lead]]
-        expected = rate + stretch * rate**2 / (rate + 0.3)
-        np.testing.assert_allclose(stretched[lead][heavy[lead]], expected, rtol=1e-5)
-        # What is cut off as drizzle is so after it was stretched.
-        assert (stretched[lead][plain[lead] == 0] < 0.06).all()
-
-
 def test_events_of_two_cadences_decide_together(tmp_path: Path) -> None:
     """A lead is a step of the network: the third of 5 minutes and the third of 10 are one."""
     weights = tmp_path / "weights.safetensors"
@@ -158,7 +114,6 @@ def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None
     head = decide(weights, episodes, every=3, heard=heard.append)
     assert np.shape(head.decisions) == (3, 3)
     assert all(0 < cut < 1 for leads in head.decisions for cut in leads)
-    assert len(head.stretches) == 3
     assert len(heard) == len(range(HEAD.history - 1, 11, 3))
     _, metadata = checkpoint.load(weights)
     assert metadata["title"] == "kept"
