@@ -2,14 +2,11 @@
 
 The cut of a threshold and lead is the one with the highest CSI over forecasts of all events, each
 event with the same weight. A CSI-optimal cut lies at CSI / (1 + CSI) of calibrated probabilities
-(Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut serves. It
-says rain in too many places; as CSI is flat at its top, a cut that says it in nearly as many as
-had it costs next to nothing, and is taken.
+(Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut serves.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -23,7 +20,6 @@ from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.learn.trial import judged
 from nowcast.verify.probability import CUTS
-from nowcast.verify.sums import ratio
 from nowcast.verify.tally import total
 
 if TYPE_CHECKING:
@@ -38,8 +34,6 @@ if TYPE_CHECKING:
 
 # With a smaller part of all pixels reaching a threshold, its curve of CSI is noise.
 ENOUGH = 2e-6
-# The part of the highest CSI that may be given up for an area that is right.
-SLACK = 0.005
 
 
 def decide(
@@ -74,25 +68,19 @@ def decide(
     return head
 
 
-def best_cuts(bins: ProbabilityBins, *, slack: float = SLACK) -> tuple[tuple[float, ...], ...]:
-    """The cut for each (threshold, lead), of bins (lead, threshold, bin).
+def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
+    """The probability with the highest CSI, (threshold, lead), of bins (lead, threshold, bin).
 
-    Of the cuts whose CSI is within a part ``slack`` of the highest, the one that says rain in as
-    many places as had it, or comes nearest to that. Neighbouring leads are judged together. A
-    threshold that was hardly ever reached takes the cut of the next lower one: it is as unsure.
+    Neighbouring leads are judged together. A threshold that was hardly ever reached takes the cut
+    of the next lower one: it is as unsure.
     """
-    csi = _smooth(bins.csi_by_cut)
-    said = _smooth(ratio(bins.hits + bins.false_alarms, bins.hits[..., :1]))
+    csi = _smooth(bins.csi_by_cut[..., 1:-1])
     reached = bins.hits[..., 0] / np.maximum(bins.total, 1e-30)
     cuts = np.full(csi.shape[:2], np.nan)
     for threshold in range(csi.shape[1]):
         for lead in range(csi.shape[0]):
-            curve = csi[lead, threshold, 1:-1]
-            if reached[lead, threshold] >= ENOUGH and np.isfinite(curve).any():
-                best, around = _peak(curve, slack=slack)
-                # Places said never rise with the cut: turned round, they ascend.
-                right = np.interp(1.0, said[lead, threshold, ::-1], CUTS[::-1])
-                cuts[lead, threshold] = np.clip(right, best - around, best + around)
+            if reached[lead, threshold] >= ENOUGH and np.isfinite(csi[lead, threshold]).any():
+                cuts[lead, threshold] = _peak(csi[lead, threshold])
         lower = cuts[:, threshold - 1] if threshold else np.full(csi.shape[0], 0.5)
         cuts[:, threshold] = np.where(np.isnan(cuts[:, threshold]), lower, cuts[:, threshold])
     return tuple(tuple(round(float(cut), 3) for cut in column) for column in cuts.T)
@@ -113,19 +101,13 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((padded[:-2] + padded[1:-1] + padded[2:]) / 3)
 
 
-def _peak(csi: NDArray[np.float64], *, slack: float) -> tuple[float, float]:
-    """Where a curve over the inner ``CUTS`` is highest, and how far it is nearly as high.
-
-    That is the vertex of the parabola through its best points, and where this has fallen by a part
-    ``slack``.
-    """
+def _peak(csi: NDArray[np.float64]) -> float:
+    """Where a curve over the inner ``CUTS`` is highest: the vertex through its best points."""
     curve = np.where(np.isfinite(csi), csi, -np.inf)
     best = int(curve.argmax())
     if not 0 < best < curve.size - 1 or not np.isfinite(curve[best - 1 : best + 2]).all():
-        return CUTS[best + 1], 0.0
+        return CUTS[best + 1]
     left, middle, right = curve[best - 1 : best + 2]
-    bend, step = left - 2 * middle + right, CUTS[1] - CUTS[0]
-    if bend >= 0:
-        return CUTS[best + 1], 0.0
-    vertex = CUTS[best + 1] + 0.5 * (left - right) / bend * step
-    return vertex, step * math.sqrt(2 * slack * middle / -bend)
+    bend = left - 2 * middle + right
+    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return CUTS[best + 1] + shift * (CUTS[1] - CUTS[0])
