@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from mim_core import checkpoint
-from mim_core.precision import resolved
 from mim_core.tiles import can_tile
 from nowcast.field import schema
 from nowcast.field.errors import MethodError, WeightsError
@@ -73,8 +72,6 @@ class Mim:
         seed: of the members.
         effects: whether it is said what the difference memory adds to the rain, which takes a
             second run of the network.
-        precision: of the network's convolutions, as ``mim_core.precision`` names it: "auto" is bf16
-            where the hardware multiplies that, which training did too. What is said is in fp32.
         find_motion: gives the motion of the echoes (2, y, x), in cells a step: x, then down y.
 
     """
@@ -85,7 +82,6 @@ class Mim:
     members: int = 0
     seed: int = 1
     effects: bool = False
-    precision: str = "auto"
     name: str = "mim"
     find_motion: Callable[[schema.Radar], Rates] = motion_of
 
@@ -179,13 +175,12 @@ class Mim:
         chances = torch.empty((count, *rate.shape))
         effects = torch.empty(rate.shape if self.effects else 0)
         sampling = Sampling.of(past)
-        with self._mixed():
-            for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
-                said, likely = self._loaded.head.parted(layers)
-                rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
-                chances[:, lead] = likely[:count]
-                if self.effects:
-                    effects[lead] = layers[-1]
+        for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
+            said, likely = self._loaded.head.parted(layers)
+            rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
+            chances[:, lead] = likely[:count]
+            if self.effects:
+                effects[lead] = layers[-1]
         ways = displacements(velocity, steps=steps) if self.members else None
         members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
         chances.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
@@ -217,13 +212,6 @@ class Mim:
                 chances=self._says_chances(frames.shape[1:], steps=steps), effects=self.effects
             ),
         )
-
-    def _mixed(self) -> torch.autocast:
-        """In it convolutions take bf16 or fp16 where the precision says so."""
-        device = torch.device(self.device).type
-        precision = resolved(self.precision, accelerator=device)
-        dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
-        return torch.autocast(device, dtype=dtype, enabled=precision != "32-true")
 
     def _drawn(
         self, chances: Tensor, sampling: Sampling, *, past: schema.Radar, ways: Tensor
