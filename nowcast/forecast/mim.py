@@ -194,7 +194,7 @@ class Mim:
     def _layers(
         self, frames: Tensor, velocity: Tensor, sampling: Sampling, *, steps: int
     ) -> Iterator[Tensor]:
-        """For each lead the rate and the probabilities, (1 + K, y, x)."""
+        """For each lead what the head says, moved out, and effects below it: (L, y, x)."""
         network, head, _ = self._loaded
         velocity = velocity if head.moves_along else torch.zeros_like(velocity)
         ways = paths(velocity, steps=steps)
