@@ -14,7 +14,7 @@ from mim_core.patches import from_patches, to_patches
 def output_layer(config: MIMConfig) -> nn.Conv2d:
     """From the hidden state on top to a prediction, by a 1x1 convolution; zero where residual.
 
-    Below the prediction's channels stand those that ``ScaleCascade`` takes, one a scale.
+    Below the prediction's channels stand those that ``scales_let_go`` takes, one a scale.
     """
     channels = config.patched_out_channels + config.cascade_levels
     layer = nn.Conv2d(config.num_hidden[-1], channels, 1)
@@ -45,30 +45,22 @@ class Blend(nn.Module):
         return to_patches(blended, patch=self.patch)
 
 
-class ScaleCascade(nn.Module):
-    """The scales of a field, each let go by the share that the network says at every patch.
+def scales_let_go(field: Tensor, shares: Tensor) -> Tensor:
+    """What of a ``field`` (B, 1, H, W) goes: minus each of its scales times its share.
 
-    Small scales live shortest: S-PROG (Seed, J. Appl. Meteor. 42, 381, 2003) parts a field into
-    scales and lets each fade at one pace everywhere. Here the paces are learnt, and local. A few
-    numbers a patch say what a 1x1 convolution would have to say pixel by pixel.
+    ``shares`` (B, levels, H / patch, W / patch) are what the network says at every patch, finest
+    scale first; in between they are linear. Small scales live shortest: S-PROG (Seed, J. Appl.
+    Meteor. 42, 381, 2003) parts a field into scales and lets each fade at one pace everywhere. Here
+    the paces are learnt, and local. A few numbers a patch say what a 1x1 convolution would have to
+    say pixel by pixel.
     """
-
-    def __init__(self, config: MIMConfig) -> None:
-        super().__init__()
-        self.patch = config.patch
-
-    def forward(self, field: Tensor, shares: Tensor) -> Tensor:
-        """What of the ``field`` (B, 1, H, W) goes: minus each scale times its share.
-
-        ``shares`` (B, levels, H / patch, W / patch), finest scale first, and in between linear.
-        """
-        shares = nn.functional.interpolate(shares, size=field.shape[-2:], mode="bilinear")
-        change = torch.zeros_like(field)
-        for level in range(shares.shape[1]):
-            coarser = _smoothed(field, distance=2**level)
-            change = change - shares[:, level : level + 1] * (field - coarser)
-            field = coarser
-        return change
+    shares = nn.functional.interpolate(shares, size=field.shape[-2:], mode="bilinear")
+    change = torch.zeros_like(field)
+    for level in range(shares.shape[1]):
+        coarser = _smoothed(field, distance=2**level)
+        change = change - shares[:, level : level + 1] * (field - coarser)
+        field = coarser
+    return change
 
 
 def _smoothed(field: Tensor, *, distance: int) -> Tensor:

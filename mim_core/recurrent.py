@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mim_core.config import MIMConfig
 from mim_core.gathered import gathered
-from mim_core.output import Blend, ScaleCascade
+from mim_core.output import Blend, scales_let_go
 from mim_core.patches import from_patches, to_patches
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -32,7 +32,6 @@ class Recurrent(nn.Module):
         super().__init__()
         self.config = config
         self.blend = Blend(config) if config.blend_kernel else None
-        self.cascade = ScaleCascade(config) if config.cascade_levels else None
 
     @abstractmethod
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -126,23 +125,23 @@ class Recurrent(nn.Module):
                 prediction = self.blend(prediction)
         if not self.config.residual:
             return prediction
-        fed = self._as_channels(frame)  # (B, p * p, C, H, W)
-        change = self._as_channels(prediction)  # (B, p * p, C_out, H, W)
+        fed = self.as_channels(frame)  # (B, p * p, C, H, W)
+        change = self.as_channels(prediction)  # (B, p * p, C_out, H, W)
         count = self.config.in_channels
-        kept = fed + change[:, :, :count]
-        if self.cascade is not None:
-            first = from_patches(fed[:, :, 0], patch=self.config.patch)
-            gone = to_patches(self.cascade(first, shares), patch=self.config.patch)
-            kept = torch.cat([kept[:, :, :1] + gone.unsqueeze(2), kept[:, :, 1:]], dim=2)
-        return torch.cat([kept, change[:, :, count:]], dim=2).flatten(1, 2)
+        kept, beside = fed + change[:, :, :count], change[:, :, count:]
+        if self.config.cascade_levels == 0:
+            return torch.cat([kept, beside], dim=2).flatten(1, 2)
+        first = from_patches(fed[:, :, 0], patch=self.config.patch)
+        gone = to_patches(scales_let_go(first, shares), patch=self.config.patch).unsqueeze(2)
+        return torch.cat([kept[:, :, :1] + gone, kept[:, :, 1:], beside], dim=2).flatten(1, 2)
 
     def field(self, prediction: Tensor) -> Tensor:
         """The part of a prediction that is fed back, (B, C_out, H, W) -> (B, C, H, W)."""
         if self.config.out_channels == self.config.in_channels:
             return prediction
-        return self._as_channels(prediction)[:, :, : self.config.in_channels].flatten(1, 2)
+        return self.as_channels(prediction)[:, :, : self.config.in_channels].flatten(1, 2)
 
-    def _as_channels(self, patched: Tensor) -> Tensor:
+    def as_channels(self, patched: Tensor) -> Tensor:
         """(B, p * p * C, H, W) -> (B, p * p, C, H, W), C being the channels of the frames."""
         batch, _, height, width = patched.shape
         return patched.reshape(batch, self.config.patch**2, -1, height, width)

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from nowcast.forecast.motion import DRY_DB, DRY_MM_H
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-DRY_DB = -15.0  # stands for every rate below the least, as in verification
-LEAST_MM_H, LEAST_DB = 0.1, -10.0
+LEAST_DB = 10.0 * log10(DRY_MM_H)
 TAIL_DB = 2.0  # by how much rates exceed the highest threshold in the mean, where they do
 TAIL_MM_H = 10.0  # the same in mm h-1
 STRONG_MM_H = 1.0  # of this rate the half is stretched, of stronger ones more
@@ -48,8 +49,8 @@ def averaged_in_decibel(rate_mm_h: Tensor, expected_db: Tensor, *, share: float)
 
     What is nearer to dry than to the least rate is 0.
     """
-    raining = 10.0 * rate_mm_h.clamp(min=LEAST_MM_H).log10()
-    decibel = torch.where(rate_mm_h >= LEAST_MM_H, raining, DRY_DB)
+    raining = 10.0 * rate_mm_h.clamp(min=DRY_MM_H).log10()
+    decibel = torch.where(rate_mm_h >= DRY_MM_H, raining, DRY_DB)
     mean = (1.0 - share) * decibel + share * expected_db
     rain = 10.0 ** (mean.clamp(min=LEAST_DB) / 10.0)
     return torch.where(mean >= 0.5 * (DRY_DB + LEAST_DB), rain, 0.0)
@@ -75,9 +76,10 @@ def with_total_of(expected_mm_h: Tensor, rate_mm_h: Tensor) -> Tensor:
 
     Both (H, W) in mm h-1; NaN where nothing is said, and it stays.
     """
-    said = torch.where(torch.isfinite(rate_mm_h), rate_mm_h, 0.0)
+    seen = torch.isfinite(rate_mm_h)
+    said = torch.where(seen, rate_mm_h, 0.0)
     strong = said * said / (said + STRONG_MM_H)
-    expected = torch.where(torch.isfinite(rate_mm_h), expected_mm_h, 0.0)
+    expected = torch.where(seen, expected_mm_h, 0.0)
     fields = torch.stack([said, strong, expected])[None]
     blocks = functional.avg_pool2d(fields, NEIGHBOURHOOD, ceil_mode=True)
     around = functional.pad(blocks, (1, 1, 1, 1), mode="replicate")

@@ -73,13 +73,9 @@ def at_issue_time(
     config = network.config
     fed_channels = config.in_channels
 
-    def as_channels(patched: Tensor) -> Tensor:
-        """(1, p * p * C, H, W) -> (1, p * p, C, H, W)."""
-        return patched.reshape(1, config.patch**2, -1, *patched.shape[-2:])
-
     def keep(prediction: Tensor) -> Tensor:
         """Of a patched prediction what is fed back, and what is said: no other channel is kept."""
-        channels = as_channels(prediction)
+        channels = network.as_channels(prediction)
         said = head.said(channels, chances=beside.chances)
         return torch.cat([channels[:, :, :fed_channels], said], dim=2).flatten(1, 2)
 
@@ -98,7 +94,7 @@ def at_issue_time(
 
     def parted(kept: Tensor) -> tuple[Tensor, Tensor]:
         """What is fed back, patched, and what is said, (L, H, W)."""
-        channels = as_channels(kept)
+        channels = network.as_channels(kept)
         said = from_patches(channels[:, :, fed_channels:].flatten(1, 2), patch=config.patch)
         return channels[:, :, :fed_channels].flatten(1, 2), said[0, :, :height, :width]
 

@@ -109,12 +109,11 @@ class LagrangianCrops:
         first = issue + 1 - episode.history
         stop = issue + 1 + episode.leads
         window = cut(episode.rate_mm_h[first:stop], top=top, left=left, side=side)
-        if not self.head.moves_along:
-            return self._standing(window, frames=episode.history + episode.leads)
         past, future = window[: episode.history], window[episode.history :]
-        motion = torch.from_numpy(
-            np.nan_to_num(cut(episode.motion(issue), top=top, left=left, side=side))
-        )
+        motion = torch.zeros(2, side, side)
+        if self.head.moves_along:
+            found = cut(episode.motion(issue), top=top, left=left, side=side)
+            motion = torch.from_numpy(np.nan_to_num(found))
         back = displacements(motion, steps=max(episode.history - 1, 1)).flip(0)
         out = displacements(-motion, steps=episode.leads)
         moved = torch.full((episode.history + episode.leads, side, side), torch.nan)
@@ -123,14 +122,6 @@ class LagrangianCrops:
         moved[episode.history - 1] = torch.from_numpy(past[-1])
         moved[episode.history : episode.history + len(future)] = _warped(future, out[: len(future)])
         return moved[:, margin : margin + size, margin : margin + size]
-
-    def _standing(self, window: NDArray[np.float32], *, frames: int) -> Tensor:
-        """The frames as they are; those that are not there are unseen."""
-        size, margin = self.settings.size, self.settings.margin
-        standing = torch.full((frames, size, size), torch.nan)
-        middle = slice(margin, margin + size)
-        standing[: len(window)] = torch.from_numpy(window[:, middle, middle].copy())
-        return standing
 
 
 def cut(fields: NDArray[np.float32], *, top: int, left: int, side: int) -> NDArray[np.float32]:
