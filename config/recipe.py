@@ -28,6 +28,9 @@ class ArchiveSource(_Part):
     # Whether decisions are fixed on it too. They are for lead numbers: an archive of far longer
     # steps would fix them for leads that are far later.
     decides: bool = True
+    # Training draws on it from this step on. What judges weights by leaving its radar out can be
+    # added late: until then all such weights are the same, and are trained once.
+    from_step: Annotated[int, Field(ge=0)] = 0
 
 
 class NetworkPart(_Part):
@@ -79,6 +82,14 @@ class Recipe(_Part):
     training: TrainingPart = TrainingPart()
     sources: tuple[ArchiveSource, ...] = ()
     validation: tuple[ArchiveSource, ...] = ()
+
+    def without(self, *feeds: str) -> Recipe:
+        """The recipe with nothing of these feeds: its weights can be judged by their radars."""
+        kept = {
+            name: tuple(source for source in getattr(self, name) if source.feed not in feeds)
+            for name in ("sources", "validation")
+        }
+        return self.model_copy(update=kept)
 
 
 RECIPES = Profiles(

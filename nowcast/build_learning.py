@@ -25,11 +25,19 @@ def read_recipe(name: str) -> Recipe:
 
 
 def training_recipe(
-    *, recipe: str | None, feed_name: str | None, archive_folder: Path | None, series: str | None
+    *,
+    recipe: str | None,
+    feed_name: str | None,
+    archive_folder: Path | None,
+    series: str | None,
+    without: Sequence[str] = (),
 ) -> Recipe:
-    """The recipe of that name, or one made of a single archive; raises UsageError for neither."""
+    """The recipe of that name, or one made of a single archive; raises UsageError for neither.
+
+    Nothing of the feeds ``without`` which it is to do is left in it.
+    """
     if recipe is not None:
-        return read_recipe(recipe)
+        return read_recipe(recipe).without(*without)
     if feed_name is None or archive_folder is None:
         raise UsageError("nothing to learn from: give --feed and --archive, or --recipe")
     from config.recipe import ArchiveSource, Recipe
@@ -110,6 +118,8 @@ def tuned_plan(begun: Plan, *, weights: str) -> Plan:
 
 def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> list[Episode]:
     """The sequences of all sources that are long enough; raises SourceError."""
+    from dataclasses import replace
+
     import numpy as np
 
     from nowcast.learn.episodes import episodes_of, unseen_within
@@ -123,13 +133,14 @@ def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> lis
         # Episodes of one name are one event, and the sums of an event are of one cadence.
         told = (source.feed, source.series, times[0].astype("datetime64[h]"))
         minutes = cadence / np.timedelta64(1, "m")
-        found += episodes_of(
+        made = episodes_of(
             unseen_within(frames, boxes=source.leave_out),
             name=" ".join(str(one) for one in told if one is not None) + f", {minutes:g} min",
             cadence=cadence,
             history=plan.head.history,
             leads=plan.leads,
         )
+        found += [replace(episode, from_step=source.from_step) for episode in made]
     return found
 
 

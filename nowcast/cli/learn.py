@@ -23,6 +23,10 @@ Archive = Annotated[
 RecipeName = Annotated[
     str | None, typer.Option(help="A recipe that ships (radar), or a TOML file of your own.")
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(help="A feed to leave out of the recipe, to judge the weights by its radar."),
+]
 DataFolder = Annotated[
     Path | None, typer.Option(help="Folder that the archives of a recipe are relative to.")
 ]
@@ -43,6 +47,7 @@ def train(
     series: Series = None,
     recipe: RecipeName = None,
     data: DataFolder = None,
+    without: Without = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the samples and weights.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "cpu",
@@ -70,7 +75,11 @@ def train(
     from nowcast import build_learning
 
     chosen = build_learning.training_recipe(
-        recipe=recipe, feed_name=feed, archive_folder=archive, series=series
+        recipe=recipe,
+        feed_name=feed,
+        archive_folder=archive,
+        series=series,
+        without=without or (),
     )
     plan = build_learning.plan(chosen, steps=steps, seed=seed, device=device)
     if begin_with is not None:
@@ -122,6 +131,7 @@ def decide(
     series: Series = None,
     recipe: RecipeName = None,
     data: DataFolder = None,
+    without: Without = None,
     every: Annotated[int, typer.Option(min=1, help="Frames between two forecasts.")] = 6,
     as_json: AsJson = False,
 ) -> None:
@@ -138,7 +148,11 @@ def decide(
     from nowcast.learn.decisions import decide as decide_on
 
     chosen = build_learning.training_recipe(
-        recipe=recipe, feed_name=feed, archive_folder=archive, series=series
+        recipe=recipe,
+        feed_name=feed,
+        archive_folder=archive,
+        series=series,
+        without=without or (),
     )
     plan = build_learning.plan(chosen, steps=None, seed=None, device="cpu")
     say("reading the archives")

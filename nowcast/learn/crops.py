@@ -60,21 +60,22 @@ class LagrangianCrops:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.episodes:
+        if not any(episode.from_step == 0 for episode in self.episodes):
             raise MissingFramesError("nothing to learn from: no unbroken sequence is long enough")
 
     def batch_at(self, step: int) -> dict[str, Tensor]:
         """``frames`` (B, T, C, S, S) as the network takes them, ``mask`` (B, T, 1, S, S)."""
         generator = np.random.default_rng([self.seed, step])
-        frames = torch.stack([self._sample(generator) for _ in range(self.batch_size)])
+        drawn = [episode for episode in self.episodes if episode.from_step <= step]
+        frames = torch.stack([self._sample(drawn, generator) for _ in range(self.batch_size)])
         return {"frames": frames, "mask": frames[:, :, SEEN_CHANNEL : SEEN_CHANNEL + 1]}
 
-    def _sample(self, generator: np.random.Generator) -> Tensor:
+    def _sample(self, episodes: Sequence[Episode], generator: np.random.Generator) -> Tensor:
         """One crop at issue time's place, (T, C, S, S), as the network takes it."""
-        counts = np.array([len(self._issues(episode)) for episode in self.episodes], dtype=float)
+        counts = np.array([len(self._issues(episode)) for episode in episodes], dtype=float)
         # The square root keeps a long event from drowning the short ones.
         weights = np.sqrt(counts) / np.sqrt(counts).sum()
-        episode = self.episodes[int(generator.choice(len(self.episodes), p=weights))]
+        episode = episodes[int(generator.choice(len(episodes), p=weights))]
         issue = int(generator.choice(self._issues(episode)))
         row, column = self._centre(episode, issue, generator)
         rate = self._moved(episode, issue, row=row, column=column)

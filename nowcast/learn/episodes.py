@@ -36,6 +36,7 @@ class Episode:
         radar: the frames.
         history, leads: how many frames a sample has before (with) and after its issue time.
         store: a folder that keeps motions once found: on large grids they take minutes.
+        from_step: of training, from which it is drawn on.
 
     """
 
@@ -44,6 +45,7 @@ class Episode:
     history: int
     leads: int
     store: Path | None = None
+    from_step: int = 0
     _motions: dict[int, NDArray[np.float16]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -104,7 +104,9 @@ def test_a_kernels_gradient_as_a_product_is_that_of_the_convolution(
     out = torch.conv2d(x, weight, padding=padding)
     gradient = torch.randn(out.shape, generator=generator, dtype=torch.float64)
     torch.autograd.backward(out, gradient)
-    found = gathered.kernel_gradient(gradient, x, kernel=kernel, padding=padding)
+    found = gathered.kernel_gradient(
+        gradient, x, kernel=kernel, padding=padding, room=gathered.Room()
+    )
     torch.testing.assert_close(found, weight.grad, rtol=1e-12, atol=1e-12)
 
 
