@@ -123,6 +123,8 @@ class TrainingPart(_Part):
     absolute_share: Annotated[float, Field(ge=0)] = 0.0
     # All predictions, as the papers have it, or those of the forecast alone.
     counted: Literal["all", "forecast"] = "all"
+    # Lead number l weighs l to minus this, and what is predicted within the input as the first.
+    lead_exponent: Annotated[float, Field(ge=0)] = 0.0
     sampling: Literal["scheduled", "reverse", "none"] = "scheduled"
     sampling_share: Share = 0.625  # of the steps: 50,000 of 80,000 in the paper
     reversed_time: bool = False

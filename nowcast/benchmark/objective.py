@@ -25,13 +25,16 @@ class FrameLoss:
     """Mean squared error of the predicted frames, with ``absolute_share`` of the absolute one.
 
     Over all predictions, those within the input too, or over the ``forecast`` alone. Where a batch
-    has a ``mask``, only what was seen counts.
+    has a ``mask``, only what was seen counts. With a ``lead_exponent`` lead number l weighs l to
+    minus this, and what is predicted within the input as lead 1: late frames have the largest
+    errors, most of them unavoidable, and the noise of these drowns what early frames teach.
     """
 
     input_length: int
     patch: int
     absolute_share: float = 0.0
     forecast_only: bool = False
+    lead_exponent: float = 0.0
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of ``batch``, frames (B, T, C, H, W): a scalar."""
@@ -46,9 +49,13 @@ class FrameLoss:
         seen = batch.get("mask")
         mask = None if seen is None else to_patches(seen, patch=self.patch)[:, first:]
         said, truth = predicted[:, first - 1 :], frames[:, first:]
-        loss = mean_squared_error(said, truth, mask=mask)
+        leads = torch.arange(first, frames.shape[1], device=frames.device) - self.input_length + 1
+        weights = leads.clamp(min=1).float() ** -self.lead_exponent
+        weights = (weights / weights.mean()).view(-1, 1, 1, 1)
+        loss = mean_squared_error(said, truth, mask=mask, weights=weights)
         if self.absolute_share > 0:
-            loss = loss + self.absolute_share * mean_absolute_error(said, truth, mask=mask)
+            absolute = mean_absolute_error(said, truth, mask=mask, weights=weights)
+            loss = loss + self.absolute_share * absolute
         return loss
 
 

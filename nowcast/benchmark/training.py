@@ -215,6 +215,7 @@ def _loss(run: Run) -> FrameLoss:
         patch=run.patch,
         absolute_share=run.recipe.absolute_share,
         forecast_only=run.recipe.counted == "forecast",
+        lead_exponent=run.recipe.lead_exponent,
     )
 
 
