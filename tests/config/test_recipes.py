@@ -44,3 +44,21 @@ def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
         RECIPES.named("rader")
     with pytest.raises(ConfigError, match=r"absent\.toml: not a readable TOML file: .*No such"):
         RECIPES.named(str(tmp_path / "absent.toml"))
+
+
+def test_a_feed_that_is_left_out_is_in_no_part_of_the_recipe() -> None:
+    recipe = RECIPES.named("radar")
+    without = recipe.without("mch", "cf")
+    assert {source.feed for source in recipe.sources} >= {"mch", "knmi"}
+    assert not {"mch", "cf"} & {source.feed for source in (*without.sources, *without.validation)}
+    assert {source.feed for source in without.sources} >= {"knmi", "dwd-radolan"}
+    assert without.training == recipe.training
+    assert recipe.without() == recipe
+
+
+def test_what_the_shipped_recipe_leaves_out_for_judging_comes_last() -> None:
+    # Its first part is that of all weights that are judged by leaving one radar out.
+    recipe = RECIPES.named("radar")
+    late = {source.feed for source in recipe.sources if source.from_step > 0}
+    assert late == {"knmi", "fmi", "mch"}
+    assert "bom" not in {source.feed for source in (*recipe.sources, *recipe.validation)}

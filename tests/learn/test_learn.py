@@ -50,6 +50,20 @@ def test_a_batch_is_a_pure_function_of_the_step(storm: Episode) -> None:
     assert not torch.equal(first["frames"], crops(storm).batch_at(6)["frames"])
 
 
+def test_an_episode_is_drawn_from_its_step_on(storm: Episode) -> None:
+    other = episode(Storm(grid=low_countries(80), radar_range_km=20))
+    late = replace(other, from_step=5)
+    alone, both = crops(storm), crops(storm, late)
+    for step in range(5):
+        assert torch.equal(both.batch_at(step)["frames"], alone.batch_at(step)["frames"])
+    assert any(
+        not torch.equal(both.batch_at(step)["frames"], alone.batch_at(step)["frames"])
+        for step in range(5, 8)
+    )
+    with pytest.raises(MissingFramesError, match="nothing to learn from"):
+        crops(late)
+
+
 def test_a_batch_has_the_shape_of_the_network_and_no_nan(storm: Episode) -> None:
     batch = crops(storm).batch_at(0)
     assert batch["frames"].shape == (2, 3 + 4, 2, 32, 32)

@@ -110,6 +110,19 @@ def test_a_kernels_gradient_as_a_product_is_that_of_the_convolution(
     torch.testing.assert_close(found, weight.grad, rtol=1e-12, atol=1e-12)
 
 
+def test_a_room_lays_out_in_one_place_what_fits() -> None:
+    room = gathered.Room()
+    large = torch.arange(24.0).view(2, 3, 4)
+    turned = room.laid_out(large.permute(2, 0, 1))
+    assert turned.is_contiguous()
+    assert torch.equal(turned, large.permute(2, 0, 1))
+    small = room.laid_out(large[0])
+    assert torch.equal(small, large[0])
+    assert small.data_ptr() == turned.data_ptr()
+    for other in (torch.arange(30.0), torch.arange(4.0, dtype=torch.float64)):
+        assert torch.equal(room.laid_out(other), other)
+
+
 def test_one_convolution_on_paper() -> None:
     layer = StepConvolution(1, 1, 1)
     with torch.no_grad():
