@@ -85,7 +85,9 @@ def with_total_of(expected_mm_h: Tensor, rate_mm_h: Tensor) -> Tensor:
     around = functional.pad(blocks, (1, 1, 1, 1), mode="replicate")
     said_there, strong_there, expected_there = functional.avg_pool2d(around, 3, stride=1)[0]
     lacking = (expected_there - said_there) / strong_there.clamp(min=1e-6)
+    # Blocks at the end may reach beyond the grid.
     stretch = functional.interpolate(
-        lacking.clamp(*STRETCHES)[None, None], size=rate_mm_h.shape, mode="bilinear"
+        lacking.clamp(*STRETCHES)[None, None], scale_factor=NEIGHBOURHOOD, mode="bilinear"
     )
-    return rate_mm_h + stretch[0, 0] * strong
+    rows, columns = rate_mm_h.shape
+    return rate_mm_h + stretch[0, 0, :rows, :columns] * strong

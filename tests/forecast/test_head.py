@@ -108,6 +108,18 @@ def test_a_field_has_the_total_expected_and_stays_unseen_where_it_was(
     assert (parts[rate > 4].mean() >= parts[rate < 1].mean()) or abs(more - 1) < 1e-3
 
 
+def test_a_grid_that_ends_within_a_block_is_stretched_as_one_that_goes_on() -> None:
+    generator = torch.Generator().manual_seed(4)
+    rate = 5.0 * torch.rand(128, 128, generator=generator)
+    expected = rate * torch.rand(128, 128, generator=generator) * 3.0
+    for field in (rate, expected):
+        field[:, 96:] = field[:, 96:97]  # so that a part of the last block has the mean of it
+        field[96:] = field[96:97]
+    whole = with_total_of(expected, rate)
+    part = with_total_of(expected[:101, :110], rate[:101, :110])
+    torch.testing.assert_close(part, whole[:101, :110], rtol=1e-4, atol=1e-4)
+
+
 def test_dry_fields_stay_dry() -> None:
     assert (with_total_of(torch.ones(40, 40), torch.zeros(40, 40)) == 0).all()
 
