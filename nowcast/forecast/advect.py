@@ -16,13 +16,13 @@ seen. So a field keeps the size of its seen area, whereas pysteps loses a cell a
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that torch's users know
 
 from nowcast.field.errors import MethodError, SchemaError
+from nowcast.forecast.parts import on_threads, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +37,6 @@ _TORCH_MODES = {"linear": "bilinear", "nearest": "nearest"}
 _PARTS = 4096
 # How much of the interpolation weight must lie on seen cells for a value to be said.
 _ENOUGH = 0.5
-# torch spreads an operation over threads from 32768 values on.
-_BAND_VALUES = 32767
 
 
 def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
@@ -132,6 +130,20 @@ class Carrier:
         return moved
 
 
+def sources(displacement: Tensor) -> Tensor:
+    """The number of the cell nearest to where the air of each cell came from: (H, W), integers.
+
+    Cells are numbered row by row; where the air came from beyond the edge it is the cell itself.
+    """
+    height, width = displacement.shape[-2:]
+    y = torch.arange(height, device=displacement.device)[:, None]
+    x = torch.arange(width, device=displacement.device)[None, :]
+    columns = x + displacement[0].round().long()
+    rows = y + displacement[1].round().long()
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    return torch.where(inside, rows * width + columns, y * width + x)
+
+
 def extrapolate(
     field: Tensor, motion: Tensor, *, steps: int, substeps: int = 1, mode: Mode = "linear"
 ) -> Tensor:
@@ -189,31 +201,13 @@ def _part(motion: Tensor, *, substeps: int) -> Tensor:
 
 
 def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
-    """``work`` on every band of rows of ``fields`` (N, C, H, W), on as many threads as torch has.
-
-    The rows go their ways alone. A band is small enough to stay in the cache and below the size
-    from which torch spreads each operation over threads, which costs more than it gains here, and
-    very much more on a busy machine. The bands do not depend on the number of threads.
-    """
-    bands = _bands(fields)
-    inference = torch.is_inference_mode_enabled()
-
-    def work_without_graph(rows: slice) -> None:
-        # These modes belong to a thread: a new one knows nothing of its caller's.
-        with torch.no_grad(), torch.inference_mode(inference):
-            work(rows)
-
-    if len(bands) == 1:
-        work_without_graph(bands[0])
-        return
-    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as threads:
-        list(threads.map(work_without_graph, bands))
+    """``work`` on every band of rows of ``fields`` (N, C, H, W): the rows go their ways alone."""
+    on_threads(work, _bands(fields))
 
 
 def _bands(fields: Tensor) -> list[slice]:
     height, width = fields.shape[-2:]
-    rows = max(1, _BAND_VALUES // width) if not fields.is_cuda else height
-    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    return parts(height, values_each=width, like=fields)
 
 
 def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
@@ -304,7 +298,7 @@ def _reader(source: Tensor, *, shape: torch.Size, rows: slice, mode: Mode) -> _R
             means = means.masked_fill_(weight < _ENOUGH, torch.nan)
             return means if into is None else into.copy_(means)
         weight.masked_fill_(weight < _ENOUGH, torch.nan)
-        for layer in range(shape[0]):  # one by one: see _in_bands
+        for layer in range(shape[0]):  # one by one: see parts
             own = weight[:, min(layer, weight.shape[1] - 1)]
             torch.div(weighted[:, layer], own, out=into[:, layer])
         return into

@@ -77,17 +77,28 @@ class NoiseSource:
 
     def fields(self, *, members: int, leads: int, seed: int) -> Iterator[Tensor]:
         """For each lead the fields of all members (members, H, W): mean 0, variance 1 each."""
-        generator = torch.Generator(device=self.amplitude.device).manual_seed(seed)
+        device = self.amplitude.device
+        generator = torch.Generator(device=device).manual_seed(seed)
         renewed = torch.sqrt(1.0 - self.persistence**2)
+        amplitude = self.amplitude.clone()
+        # Waves along the columns alone stand there twice, each the conjugate of the other, if they
+        # are of a real field. Drawn one by one they are not, and half of their power is imaginary.
+        alone = [0, -1] if self.shape[1] % 2 == 0 else [0]
+        amplitude[:, alone] *= 2.0**0.5
         waves: Tensor | None = None
         for _ in range(leads):
-            white = torch.randn(
-                (members, *self.shape), generator=generator, device=self.amplitude.device
+            fresh = torch.randn(
+                (members, *amplitude.shape),
+                generator=generator,
+                dtype=torch.complex64,
+                device=device,
             )
-            fresh = torch.fft.rfft2(white)
-            waves = fresh if waves is None else self.persistence * waves + renewed * fresh
-            made = torch.fft.irfft2(waves * self.amplitude, s=self.shape)
-            yield made / made.std(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
+            if waves is None:
+                waves = fresh
+            else:
+                waves.mul_(self.persistence).add_(fresh.mul_(renewed))
+            made = torch.fft.irfft2(waves * amplitude, s=self.shape)
+            yield made.div_(made.std(dim=(-2, -1), keepdim=True).clamp(min=1e-12))
 
 
 def _wavenumbers(field: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nowcast.forecast.advect import displacements
+from nowcast.forecast.advect import displacements, sources
 from nowcast.forecast.members import ensemble, quantiles, shuffled
 from nowcast.forecast.noise import Lifetimes, NoiseSource
 
@@ -64,6 +64,31 @@ def test_shuffling_moves_values_between_members_only() -> None:
     np.testing.assert_array_equal(members.argsort(dim=0), noise.argsort(dim=0))
 
 
+def test_noise_comes_along_with_the_air_and_stays_where_it_came_from_outside() -> None:
+    """A 2x3 field; the air came from the right by one column, and then from below."""
+    from_the_right = torch.zeros(2, 2, 3)
+    from_the_right[0] = 1.2  # rounded: one cell
+    assert sources(from_the_right).tolist() == [[1, 2, 2], [4, 5, 5]]
+    from_below = torch.zeros(2, 2, 3)
+    from_below[1] = 0.9
+    assert sources(from_below).tolist() == [[3, 4, 5], [3, 4, 5]]
+
+
+def test_members_are_dry_where_it_is_dry_and_unseen_where_nothing_is_said() -> None:
+    chances = torch.tensor([[1.0, 0.0, math.nan]]).expand(3, 1, 2, 3)
+    members = ensemble(
+        chances,
+        thresholds_mm_h=THRESHOLDS,
+        noise=NoiseSource.like(torch.rand(2, 3), cell_km=1.0, step_minutes=5.0),
+        displacement=torch.zeros(1, 2, 2, 3),
+        members=4,
+        seed=1,
+    )
+    assert (members[..., 0] >= 10).all()
+    assert (members[..., 1] == 0).all()
+    assert torch.isnan(members[..., 2]).all()
+
+
 def waves(size: int = 96, *, length: float) -> Tensor:
     """A field of one wavelength, in cells."""
     places = torch.arange(size) * (2 * math.pi / length)
@@ -85,6 +110,19 @@ def test_noise_has_the_wavelengths_of_the_field_it_is_like() -> None:
         assert mean_wavenumber(noise) == pytest.approx(mean_wavenumber(field), rel=0.15)
         np.testing.assert_allclose(noise.std(dim=(-2, -1)), 1.0, rtol=1e-5)
         np.testing.assert_allclose(noise.mean(dim=(-2, -1)), 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [32, 33])
+def test_noise_is_as_strong_down_the_columns_as_along_the_rows(side: int) -> None:
+    source = NoiseSource.like(torch.zeros(side, side), cell_km=1.0, step_minutes=5.0)
+    (noise,) = source.fields(members=400, leads=1, seed=5)
+    power = (torch.fft.rfft2(noise).abs() ** 2).mean(dim=0)
+    # The mean of 400 draws of what scatters as its own mean: within 5 %; here seven of them.
+    down, along = power[1:8, 0], power[0, 1:8]
+    assert float((down / along).mean()) == pytest.approx(1.0, abs=0.1)
+    slanting = power[torch.arange(1, 6), torch.arange(1, 6)]
+    expected = source.amplitude[torch.arange(1, 6), torch.arange(1, 6)] / source.amplitude[1:6, 0]
+    assert float((slanting / down[:5] / expected**2).mean()) == pytest.approx(1.0, abs=0.1)
 
 
 def test_noise_forgets_small_features_first() -> None:
