@@ -114,7 +114,11 @@ def step_in_tiles(
     above: NetworkState | None = None  # the last rows of the old state that were written over
 
     def room(part: Tensor, old: Tensor | None) -> Tensor:
-        return part.new_empty((*part.shape[:-2], height, width)) if old is None else old
+        if old is not None:
+            return old
+        layout = torch.channels_last if _is_channels_last(part) else torch.contiguous_format
+        shape = (*part.shape[:-2], height, width)
+        return torch.empty(shape, dtype=part.dtype, device=part.device, memory_format=layout)
 
     for rows in _spans(height, side=side, halo=halo):
         made = []
@@ -130,6 +134,10 @@ def step_in_tiles(
             each(tile.paste, part, whole)
     assert whole is not None  # a field has at least one tile
     return whole
+
+
+def _is_channels_last(part: Tensor) -> bool:
+    return part.is_contiguous(memory_format=torch.channels_last) and not part.is_contiguous()
 
 
 def _spans(length: int, *, side: int, halo: int) -> list[_Span]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from mim_core import checkpoint
+from mim_core.precision import resolved
 from mim_core.tiles import can_tile
 from nowcast.field import schema
 from nowcast.field.errors import MethodError, WeightsError
@@ -72,6 +73,8 @@ class Mim:
         seed: of the members.
         effects: whether it is said what the difference memory adds to the rain, which takes a
             second run of the network.
+        precision: of the network's convolutions, as ``mim_core.precision`` names it: "auto" is bf16
+            where the hardware multiplies that, which training did too. What is said is in fp32.
         find_motion: gives the motion of the echoes (2, y, x), in cells a step: x, then down y.
 
     """
@@ -82,6 +85,7 @@ class Mim:
     members: int = 0
     seed: int = 1
     effects: bool = False
+    precision: str = "auto"
     name: str = "mim"
     find_motion: Callable[[schema.Radar], Rates] = motion_of
 
@@ -175,12 +179,13 @@ class Mim:
         chances = torch.empty((count, *rate.shape))
         effects = torch.empty(rate.shape if self.effects else 0)
         sampling = Sampling.of(past)
-        for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
-            said, likely = self._loaded.head.parted(layers)
-            rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
-            chances[:, lead] = likely[:count]
-            if self.effects:
-                effects[lead] = layers[-1]
+        with self._mixed():
+            for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
+                said, likely = self._loaded.head.parted(layers)
+                rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
+                chances[:, lead] = likely[:count]
+                if self.effects:
+                    effects[lead] = layers[-1]
         ways = displacements(velocity, steps=steps) if self.members else None
         members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
         chances.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
@@ -213,6 +218,13 @@ class Mim:
             ),
         )
 
+    def _mixed(self) -> torch.autocast:
+        """In it convolutions take bf16 or fp16 where the precision says so."""
+        device = torch.device(self.device).type
+        precision = resolved(self.precision, accelerator=device)
+        dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
+        return torch.autocast(device, dtype=dtype, enabled=precision != "32-true")
+
     def _drawn(
         self, chances: Tensor, sampling: Sampling, *, past: schema.Radar, ways: Tensor
     ) -> Tensor:
@@ -243,6 +255,8 @@ class Mim:
         if not isinstance(head_settings, dict):
             raise WeightsError(f"{self.weights}: no head in the header, expected weights for rain")
         network.eval().requires_grad_(requires_grad=False)
+        # Maps then lie channels-last from step to step, as the fastest kernels have them.
+        network.to(memory_format=torch.channels_last)
         return _Loaded(
             network, RainHead.from_dict(head_settings), checkpoint.sha256_of(self.weights)
         )

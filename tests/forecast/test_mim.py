@@ -21,6 +21,7 @@ from nowcast.field.errors import (
 from nowcast.forecast.extrapolation import Extrapolation
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
+from nowcast.forecast.shipped import shipped_weights
 from nowcast.ingest.simulated import Storm, low_countries
 
 START = np.datetime64("2026-06-01T12:00", "ns")
@@ -208,6 +209,21 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     at_once = Mim(weights)(radar, steps=6)
     for name in ("rainfall_rate", "probability_of_exceedance"):
         np.testing.assert_allclose(in_tiles[name], at_once[name], atol=1e-5)
+
+
+def test_bf16_says_what_fp32_says_but_for_its_rounding() -> None:
+    radar = past(size=80)
+    fine, coarse = (
+        Mim(shipped_weights(), precision=precision)(radar, steps=6)
+        for precision in ("32-true", "bf16-mixed")
+    )
+    rate, rounded = (one["rainfall_rate"].values for one in (fine, coarse))
+    np.testing.assert_array_equal(np.isnan(rate), np.isnan(rounded))
+    assert rounded.dtype == np.float32
+    assert (rate != rounded).any()  # it was used
+    assert np.nanstd(rounded - rate) < 0.02 * np.nanstd(rate)
+    chances, of_rounded = (one["probability_of_exceedance"].values for one in (fine, coarse))
+    assert np.nanmax(np.abs(chances - of_rounded)) < 0.05
 
 
 def test_the_shipped_weights_run_on_any_grid() -> None:

@@ -108,3 +108,13 @@ def test_what_cannot_be_tiled_is_refused(changes: dict[str, object]) -> None:
     assert not can_tile(net.config)
     with pytest.raises(ValueError, match="cannot be computed in tiles"):
         step_in_tiles(net, torch.zeros(1, 2, 8, 8, dtype=torch.float64), None)
+
+
+def test_tiles_keep_channels_last_what_lies_so() -> None:
+    net = network().to(memory_format=torch.channels_last)
+    frame = torch.randn(1, net.config.patched_channels, 20, 24, dtype=torch.float64)
+    _, whole = net.step(frame, None)
+    assert whole.memory.is_contiguous(memory_format=torch.channels_last)
+    _, tiled = step_in_tiles(net, frame, None, side=8)
+    assert tiled.memory.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(tiled.memory, whole.memory, rtol=1e-9, atol=1e-12)
