@@ -58,6 +58,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.extrapolation
 	$(BIN)/python -m benchmarks.mim_speed
 	$(BIN)/python -m benchmarks.training_step
+	$(BIN)/python -m benchmarks.ensemble --archive $(NOWCAST_SHARED_DATA)/radar/mch/20150515
 
 # From a frame that is whole to its forecast, published, through a real service.
 bench-latency: $(VENV)/ready

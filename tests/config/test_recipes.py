@@ -39,7 +39,7 @@ def test_a_wrong_key_is_named(tmp_path: Path, text: str, told: str) -> None:
 
 
 def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
-    said = r"unknown recipe 'rader'\. Did you mean radar\? Known: radar.*or a path that ends"
+    said = r"unknown recipe 'rader'\. Did you mean radar or radar-wider\? Known: radar.*or a path that ends"
     with pytest.raises(ConfigError, match=said):
         RECIPES.named("rader")
     with pytest.raises(ConfigError, match=r"absent\.toml: not a readable TOML file: .*No such"):
@@ -47,7 +47,7 @@ def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
 
 
 def test_a_feed_that_is_left_out_is_in_no_part_of_the_recipe() -> None:
-    recipe = RECIPES.named("radar")
+    recipe = RECIPES.named("radar-wider")
     without = recipe.without("mch", "cf")
     assert {source.feed for source in recipe.sources} >= {"mch", "knmi"}
     assert not {"mch", "cf"} & {source.feed for source in (*without.sources, *without.validation)}
@@ -56,9 +56,13 @@ def test_a_feed_that_is_left_out_is_in_no_part_of_the_recipe() -> None:
     assert recipe.without() == recipe
 
 
-def test_what_the_shipped_recipe_leaves_out_for_judging_comes_last() -> None:
-    # Its first part is that of all weights that are judged by leaving one radar out.
-    recipe = RECIPES.named("radar")
-    late = {source.feed for source in recipe.sources if source.from_step > 0}
-    assert late == {"knmi", "fmi", "mch"}
-    assert "bom" not in {source.feed for source in (*recipe.sources, *recipe.validation)}
+def test_the_wider_recipe_begins_as_the_one_that_ships() -> None:
+    ships, wider = RECIPES.named("radar"), RECIPES.named("radar-wider")
+    assert wider.network == ships.network
+    assert wider.validation == ships.validation
+    first = [source for source in wider.sources if source.from_step == 0]
+    late = {source.from_step for source in wider.sources if source not in first}
+    assert tuple(first) == ships.sources
+    assert late == {ships.training.steps}
+    steps = {"steps": ships.training.steps}
+    assert wider.training.model_copy(update=steps) == ships.training
