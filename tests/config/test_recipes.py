@@ -39,7 +39,10 @@ def test_a_wrong_key_is_named(tmp_path: Path, text: str, told: str) -> None:
 
 
 def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
-    said = r"unknown recipe 'rader'\. Did you mean radar or radar-wider\? Known: radar.*or a path that ends"
+    said = (
+        r"unknown recipe 'rader'\. Did you mean radar or radar-wider\? "
+        r"Known: radar.*or a path that ends"
+    )
     with pytest.raises(ConfigError, match=said):
         RECIPES.named("rader")
     with pytest.raises(ConfigError, match=r"absent\.toml: not a readable TOML file: .*No such"):
