@@ -256,7 +256,7 @@ class Mim:
             raise WeightsError(f"{self.weights}: no head in the header, expected weights for rain")
         network.eval().requires_grad_(requires_grad=False)
         # Maps then lie channels-last from step to step, as the fastest kernels have them.
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch takes it
         return _Loaded(
             network, RainHead.from_dict(head_settings), checkpoint.sha256_of(self.weights)
         )
