@@ -34,10 +34,13 @@ def training_recipe(
 ) -> Recipe:
     """The recipe of that name, or one made of a single archive; raises UsageError for neither.
 
-    Nothing of the feeds ``without`` which it is to do is left in it.
+    Nothing of the feeds ``without`` which it is to do is left in it; a feed that it does not have
+    is refused.
     """
     if recipe is not None:
-        return read_recipe(recipe).without(*without)
+        return _without(read_recipe(recipe), feeds=without)
+    if without:
+        raise UsageError("--without leaves feeds out of a recipe: give --recipe")
     if feed_name is None or archive_folder is None:
         raise UsageError("nothing to learn from: give --feed and --archive, or --recipe")
     from config.recipe import ArchiveSource, Recipe
@@ -45,6 +48,16 @@ def training_recipe(
     profile = build.feed(feed_name)
     source = ArchiveSource(feed=feed_name, archive=str(archive_folder.absolute()), series=series)
     return Recipe(title=profile.title, licence_notes=profile.licence, sources=(source,))
+
+
+def _without(recipe: Recipe, *, feeds: Sequence[str]) -> Recipe:
+    from config import nearest
+
+    known = {source.feed for source in (*recipe.sources, *recipe.validation)}
+    for name in feeds:
+        if name not in known:
+            raise UsageError(nearest.unknown("feed of the recipe", name, known=sorted(known)))
+    return recipe.without(*feeds)
 
 
 def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) -> Plan:

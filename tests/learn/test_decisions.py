@@ -11,7 +11,7 @@ from mim_core import checkpoint
 from mim_core.model import MIM
 from nowcast import build_learning
 from nowcast.field import schema
-from nowcast.field.errors import MissingFramesError
+from nowcast.field.errors import MissingFramesError, UsageError
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.ingest.simulated import Storm, low_countries
@@ -123,3 +123,16 @@ def test_one_archive_at_two_cadences_is_two_events(shared_data: Path) -> None:
     found = build_learning.episodes(sources, plan=plan, data=shared_data)
     minutes = {episode.name: episode.sampling.step_minutes for episode in found}
     assert sorted(minutes.values()) == [5.0, 10.0]
+
+
+def test_a_feed_that_a_recipe_does_not_have_cannot_be_left_out() -> None:
+    def asked(recipe: str | None, *without: str) -> None:
+        build_learning.training_recipe(
+            recipe=recipe, feed_name="knmi", archive_folder=Path(), series=None, without=without
+        )
+
+    asked("radar-wider", "mch", "knmi")
+    with pytest.raises(UsageError, match=r"unknown feed of the recipe 'mhc'\. Did you mean mch\?"):
+        asked("radar-wider", "mhc")
+    with pytest.raises(UsageError, match="give --recipe"):
+        asked(None, "mch")
