@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from nowcast import build
-from nowcast.field import schema
 from nowcast.forecast.classical import Steps
 from nowcast.forecast.mim import Mim
 from nowcast.forecast.shipped import shipped_weights
@@ -39,9 +38,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     source = build.archive(arguments.feed, arguments.archive)
-    frames = source.frames_between(source.times[0], source.times[-1])
-    middle = frames.sizes["time"] // 2
-    past = schema.as_radar(frames.isel(time=slice(max(middle - HISTORY, 0), middle)))
+    past = source.read(end=source.times[len(source.times) // 2 - 1], frames=HISTORY)
     weights = shipped_weights()
     ways: dict[str, Nowcaster] = {
         "one field": Mim(weights, probabilities=False),

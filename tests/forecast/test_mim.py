@@ -227,8 +227,6 @@ def test_bf16_says_what_fp32_says_but_for_its_rounding() -> None:
 
 
 def test_the_shipped_weights_run_on_any_grid() -> None:
-    from nowcast.forecast.shipped import shipped_weights
-
     radar = past(size=61)
     forecast = Mim(shipped_weights())(radar, steps=4)
     assert np.isfinite(forecast["rainfall_rate"].values[0]).mean() > 0.5
