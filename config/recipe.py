@@ -73,6 +73,18 @@ class TrainingPart(_Part):
     seed: int = 0
 
 
+class VarietyPart(_Part):
+    """How far samples are varied, as ``nowcast.learn.variety.Variety`` has it."""
+
+    intensity: Annotated[float, Field(ge=1)] = 1.6
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    zoom: Annotated[float, Field(ge=1)] = 1.0
+    faintest_mm_h: Annotated[float, Field(ge=0.01)] = 0.01
+    noise_decibel: Annotated[float, Field(ge=0)] = 0.0
+    lost: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    blind: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
 class Recipe(_Part):
     """Everything that decides what a training run gives."""
 
@@ -80,6 +92,7 @@ class Recipe(_Part):
     licence_notes: str = ""
     network: NetworkPart = NetworkPart()
     training: TrainingPart = TrainingPart()
+    variety: VarietyPart = VarietyPart()
     sources: tuple[ArchiveSource, ...] = ()
     validation: tuple[ArchiveSource, ...] = ()
 

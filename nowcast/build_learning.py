@@ -68,6 +68,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     from nowcast.forecast.head import RainHead
     from nowcast.learn.crops import CropSettings
     from nowcast.learn.training import Plan
+    from nowcast.learn.variety import Variety
 
     training, network = recipe.training, recipe.network
     of_head = {"knows_sampling", "sharpens", "form", "expectation_share"}
@@ -92,7 +93,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     return Plan(
         head=head,
         architecture=head.config(**network.model_dump(exclude=of_head)),
-        crops=CropSettings(size=training.crop),
+        crops=CropSettings(size=training.crop, variety=Variety(**recipe.variety.model_dump())),
         settings=settings,
         batch_size=training.batch_size,
         leads=training.leads,

@@ -7,7 +7,7 @@ pure function of seed and step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.advect import displacements, warp
 from nowcast.forecast.head import SEEN_CHANNEL
+from nowcast.learn.variety import AS_MEASURED, Radar, Variety, resized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,16 +38,16 @@ class CropSettings:
         size: cells on a side, a multiple of the patch.
         margin: cells around a crop that air may come from.
         wet_share: of the samples that are centred where it rains.
-        intensity: rain is scaled by up to this factor either way.
         issue_every: frames between the issue times that are used.
+        variety: how samples are varied.
 
     """
 
     size: int = 128
     margin: int = 48
     wet_share: float = 0.85
-    intensity: float = 1.6
     issue_every: int = 2
+    variety: Variety = field(default_factory=Variety)
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,14 @@ class LagrangianCrops:
         episode = episodes[int(generator.choice(len(episodes), p=weights))]
         issue = int(generator.choice(self._issues(episode)))
         row, column = self._centre(episode, issue, generator)
-        rate = self._moved(episode, issue, row=row, column=column)
-        rate *= float(np.exp(generator.uniform(-1, 1) * np.log(self.settings.intensity)))
+        variety = self.settings.variety
+        radar = variety.radar(generator, history=episode.history)
+        rate = self._moved(episode, issue, row=row, column=column, radar=radar)
+        rate *= variety.factor(generator)
         rate = torch.rot90(rate, int(generator.integers(4)), dims=(-2, -1))
         rate = rate.flip(-1) if generator.random() < 0.5 else rate
-        return self.head.inputs(rate, episode.sampling)
+        cell_km = episode.sampling.cell_km * radar.zoom
+        return self.head.inputs(rate, episode.sampling._replace(cell_km=cell_km))
 
     def _issues(self, episode: Episode) -> range:
         return episode.issues[:: self.settings.issue_every]
@@ -102,19 +106,26 @@ class LagrangianCrops:
         row, column = np.unravel_index(int(generator.choice(cells)), now.shape)
         return int(row + jitter[0]), int(column + jitter[1])
 
-    def _moved(self, episode: Episode, issue: int, *, row: int, column: int) -> Tensor:
-        """The frames around ``issue`` in a window, (T, S, S), each where the head wants it."""
+    def _moved(
+        self, episode: Episode, issue: int, *, row: int, column: int, radar: Radar = AS_MEASURED
+    ) -> Tensor:
+        """The frames around ``issue`` that ``radar`` sees, (T, S, S), each where the head wants it.
+
+        ``row`` and ``column``: the middle, in cells of the episode.
+        """
         size, margin = self.settings.size, self.settings.margin
-        top, left = row - size // 2 - margin, column - size // 2 - margin
         side = size + 2 * margin
+        given = round(side * radar.zoom)
+        top, left = row - given // 2, column - given // 2
         first = issue + 1 - episode.history
         stop = issue + 1 + episode.leads
-        window = cut(episode.rate_mm_h[first:stop], top=top, left=left, side=side)
+        window = cut(episode.rate_mm_h[first:stop], top=top, left=left, side=given)
+        window = radar.sees(window, side=side)
         past, future = window[: episode.history], window[episode.history :]
         motion = torch.zeros(2, side, side)
         if self.head.moves_along:
-            found = cut(episode.motion(issue), top=top, left=left, side=side)
-            motion = torch.from_numpy(np.nan_to_num(found))
+            found = np.nan_to_num(cut(episode.motion(issue), top=top, left=left, side=given))
+            motion = torch.from_numpy(resized(found, side=side)) * (side / given)
         back = displacements(motion, steps=max(episode.history - 1, 1)).flip(0)
         out = displacements(-motion, steps=episode.leads)
         moved = torch.full((episode.history + episode.leads, side, side), torch.nan)

@@ -13,6 +13,7 @@ from mim_core.settings import Hooks, TrainSettings
 from nowcast.field.atomic import make_folder
 from nowcast.learn.crops import CropSettings, LagrangianCrops
 from nowcast.learn.objective import AbsoluteErrors, RainLoss
+from nowcast.learn.variety import Variety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,7 +126,7 @@ def _validation(episodes: Sequence[Episode], *, plan: Plan) -> Callable[[Recurre
     crops = LagrangianCrops(
         episodes,
         head=plan.head,
-        settings=replace(plan.crops, intensity=1.0),
+        settings=replace(plan.crops, variety=Variety()),
         batch_size=plan.batch_size,
         seed=VALIDATION_SEED,
     )

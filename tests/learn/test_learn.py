@@ -124,7 +124,7 @@ def test_a_storm_that_only_moves_stands_still_in_lagrangian_coordinates() -> Non
         grid=low_countries(120), motion_m_s=(20 / 3, 10 / 3), lifetime_minutes=np.inf,
         life_minutes=1e6,
     )  # fmt: skip
-    calm = CropSettings(size=48, margin=16, intensity=1.0, wet_share=1.0, issue_every=1)
+    calm = CropSettings(size=48, margin=16, wet_share=1.0, issue_every=1)
     batch = crops(episode(moving), settings=calm).batch_at(1)
     rain, seen = batch["frames"][:, :, 0], batch["frames"][:, :, 1] > 0.99
     apart = (rain[:, -1] - rain[:, 2]).abs()[seen[:, -1] & seen[:, 2]].mean()
