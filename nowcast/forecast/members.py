@@ -52,7 +52,7 @@ def ensemble(
         wet = (likely[0] >= _exceedances(members, like=likely)[-1]).nonzero()[:, 0]
         cells = _Cells(
             likely=likely,
-            noise=field.flatten(1),
+            noise=field.reshape(members, -1),
             wet=wet,
             whence=sources(displacement[lead]).flatten()[wet],
             drawn=made[:, lead].view(members, -1),
@@ -101,6 +101,8 @@ def quantiles(probabilities: Tensor, *, thresholds_mm_h: Sequence[float], member
     logarithm = torch.full((members, *probabilities.shape[1:]), levels[0], device=exceeded.device)
     for k in range(len(levels) - 1):
         upper, lower = probabilities[k], probabilities[k + 1]
+        if not bool((upper > exceeded[-1]).any()):  # in most places strong rain is out of reach
+            break
         part = (upper - exceeded).div_((upper - lower).clamp(min=_CERTAIN)).clamp_(0.0, 1.0)
         logarithm.add_(part, alpha=levels[k + 1] - levels[k])
     top = probabilities[-1]
