@@ -79,6 +79,7 @@ class VarietyPart(_Part):
     intensity: Annotated[float, Field(ge=1)] = 1.6
     share: Annotated[float, Field(ge=0, le=1)] = 0.0
     zoom: Annotated[float, Field(ge=1)] = 1.0
+    slower: Count = 1
     faintest_mm_h: Annotated[float, Field(ge=0.01)] = 0.01
     noise_decibel: Annotated[float, Field(ge=0)] = 0.0
     lost: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -15,7 +15,7 @@ import torch
 
 from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.advect import displacements, warp
-from nowcast.forecast.head import SEEN_CHANNEL
+from nowcast.forecast.head import SEEN_CHANNEL, Sampling
 from nowcast.learn.variety import AS_MEASURED, Radar, Variety, resized
 
 if TYPE_CHECKING:
@@ -80,13 +80,14 @@ class LagrangianCrops:
         issue = int(generator.choice(self._issues(episode)))
         row, column = self._centre(episode, issue, generator)
         variety = self.settings.variety
-        radar = variety.radar(generator, history=episode.history)
+        slowest = _slowest(episode, issue)
+        radar = variety.radar(generator, history=episode.history, slowest=slowest)
         rate = self._moved(episode, issue, row=row, column=column, radar=radar)
         rate *= variety.factor(generator)
         rate = torch.rot90(rate, int(generator.integers(4)), dims=(-2, -1))
         rate = rate.flip(-1) if generator.random() < 0.5 else rate
-        cell_km = episode.sampling.cell_km * radar.zoom
-        return self.head.inputs(rate, episode.sampling._replace(cell_km=cell_km))
+        minutes, cell_km = episode.sampling
+        return self.head.inputs(rate, Sampling(minutes * radar.every, cell_km * radar.zoom))
 
     def _issues(self, episode: Episode) -> range:
         return episode.issues[:: self.settings.issue_every]
@@ -117,15 +118,16 @@ class LagrangianCrops:
         side = size + 2 * margin
         given = round(side * radar.zoom)
         top, left = row - given // 2, column - given // 2
-        first = issue + 1 - episode.history
-        stop = issue + 1 + episode.leads
-        window = cut(episode.rate_mm_h[first:stop], top=top, left=left, side=given)
+        first = issue - (episode.history - 1) * radar.every
+        stop = issue + episode.leads * radar.every + 1
+        frames = episode.rate_mm_h[first : stop : radar.every]
+        window = cut(frames, top=top, left=left, side=given)
         window = radar.sees(window, side=side)
         past, future = window[: episode.history], window[episode.history :]
         motion = torch.zeros(2, side, side)
         if self.head.moves_along:
             found = np.nan_to_num(cut(episode.motion(issue), top=top, left=left, side=given))
-            motion = torch.from_numpy(resized(found, side=side)) * (side / given)
+            motion = torch.from_numpy(resized(found, side=side)) * (radar.every * side / given)
         back = displacements(motion, steps=max(episode.history - 1, 1)).flip(0)
         out = displacements(-motion, steps=episode.leads)
         moved = torch.full((episode.history + episode.leads, side, side), torch.nan)
@@ -134,6 +136,12 @@ class LagrangianCrops:
         moved[episode.history - 1] = torch.from_numpy(past[-1])
         moved[episode.history : episode.history + len(future)] = _warped(future, out[: len(future)])
         return moved[:, margin : margin + size, margin : margin + size]
+
+
+def _slowest(episode: Episode, issue: int) -> int:
+    """Every how many frames a sample may take that still is to have its history and a lead."""
+    after = episode.radar.sizes["time"] - 1 - issue
+    return min(issue // max(episode.history - 1, 1), after)
 
 
 def cut(fields: NDArray[np.float32], *, top: int, left: int, side: int) -> NDArray[np.float32]:

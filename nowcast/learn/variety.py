@@ -33,6 +33,7 @@ class Variety:
         intensity: rain of every sample is scaled by up to this factor either way.
         share: of the samples, which another radar sees; what follows is of it.
         zoom: its cells are larger or smaller by up to this factor.
+        slower: it looks every n-th time only, n up to this.
         faintest_mm_h: it shows no rain weaker than a rate of up to this.
         noise_decibel: of its cells and frames, each for itself; a standard deviation of up to this.
         lost: the chance of every frame before the newest to be missing.
@@ -43,6 +44,7 @@ class Variety:
     intensity: float = 1.0
     share: float = 0.0
     zoom: float = 1.0
+    slower: int = 1
     faintest_mm_h: float = WEAKEST_MM_H
     noise_decibel: float = 0.0
     lost: float = 0.0
@@ -52,8 +54,11 @@ class Variety:
         """What the rain of the next sample is multiplied by."""
         return math.exp(generator.uniform(-1, 1) * math.log(self.intensity))
 
-    def radar(self, generator: np.random.Generator, *, history: int) -> Radar:
-        """The radar that sees the next sample, of ``history`` frames up to issue time."""
+    def radar(self, generator: np.random.Generator, *, history: int, slowest: int) -> Radar:
+        """The radar that sees the next sample, of ``history`` frames up to issue time.
+
+        It looks every ``slowest``-th time at the least: of more there are not enough frames.
+        """
         if self.share == 0 or generator.random() >= self.share:
             return AS_MEASURED
         lost = np.flatnonzero(generator.random(history - 1) < self.lost)
@@ -61,6 +66,7 @@ class Variety:
         weakest, strongest = math.log(WEAKEST_MM_H), math.log(self.faintest_mm_h)
         return Radar(
             zoom=math.exp(generator.uniform(-1, 1) * math.log(self.zoom)),
+            every=int(generator.integers(1, max(min(self.slower, slowest), 1) + 1)),
             faintest_mm_h=math.exp(generator.uniform(weakest, strongest)),
             noise_decibel=generator.uniform(0, self.noise_decibel),
             lost=tuple(map(int, lost)),
@@ -75,6 +81,7 @@ class Radar:
 
     Attributes:
         zoom: how many cells of the archive are one of its own, along a side.
+        every: it looks every so many frames of the archive.
         faintest_mm_h: what is weaker it shows as dry.
         noise_decibel: standard deviation.
         lost: the numbers of the frames that are missing.
@@ -85,6 +92,7 @@ class Radar:
     """
 
     zoom: float = 1.0
+    every: int = 1
     faintest_mm_h: float = 0.0
     noise_decibel: float = 0.0
     lost: tuple[int, ...] = ()

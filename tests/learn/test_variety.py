@@ -18,8 +18,15 @@ from nowcast.learn.variety import AS_MEASURED, Radar, Variety, resized
 
 RATE = np.array([[[0.05, 0.4], [2.0, np.nan]]] * 3, np.float32)
 EVERYTHING = Variety(
-    intensity=2.0, share=1.0, zoom=2.0, faintest_mm_h=0.3, noise_decibel=1.0, lost=0.3, blind=0.5
-)  # fmt: skip
+    intensity=2.0,
+    share=1.0,
+    zoom=2.0,
+    slower=2,
+    faintest_mm_h=0.3,
+    noise_decibel=1.0,
+    lost=0.3,
+    blind=0.5,
+)
 HEAD = RainHead(history=3, thresholds_mm_h=(0.1, 1.0), knows_sampling=True)
 
 
@@ -80,21 +87,23 @@ def test_even_rain_stays_as_it_is_at_any_size_of_cells(
 
 @given(st.integers(0, 2**32))
 def test_radars_are_within_the_limits(seed: int) -> None:
-    radar = EVERYTHING.radar(np.random.default_rng(seed), history=4)
+    radar = EVERYTHING.radar(np.random.default_rng(seed), history=4, slowest=9)
+    assert radar.every in {1, 2}
     assert 0.5 <= radar.zoom <= 2.0
     assert 0.01 <= radar.faintest_mm_h <= 0.3
     assert 0 <= radar.noise_decibel <= 1.0
     assert set(radar.lost) <= {0, 1, 2}  # the newest is always there
     assert 0.1 <= radar.blind[1] <= 0.5 or math.isinf(radar.blind[1])
+    assert EVERYTHING.radar(np.random.default_rng(seed), history=4, slowest=1).every == 1
     assert 0.5 <= EVERYTHING.factor(np.random.default_rng(seed)) <= 2.0
 
 
 def test_only_a_share_of_the_samples_is_seen_by_another_radar() -> None:
     half = replace(EVERYTHING, share=0.5)
     generator = np.random.default_rng(1)
-    measured = [half.radar(generator, history=4) == AS_MEASURED for _ in range(400)]
+    measured = [half.radar(generator, history=4, slowest=1) == AS_MEASURED for _ in range(400)]
     assert 0.4 < np.mean(measured) < 0.6
-    assert Variety().radar(generator, history=4) == AS_MEASURED
+    assert Variety().radar(generator, history=4, slowest=9) == AS_MEASURED
     assert Variety().factor(generator) == 1.0
 
 
@@ -116,20 +125,19 @@ def drifting() -> Episode:
     return made
 
 
-@pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
-def test_what_only_drifts_stands_still_whatever_the_size_of_the_cells(
-    drifting: Episode, zoom: float
+@pytest.mark.parametrize("radar", [AS_MEASURED, Radar(zoom=0.5), Radar(zoom=2.0), Radar(every=2)])
+def test_what_only_drifts_stands_still_whatever_the_cells_and_the_cadence(
+    drifting: Episode, radar: Radar
 ) -> None:
     crops = LagrangianCrops(
         [drifting], head=HEAD, settings=CropSettings(size=32, margin=8), batch_size=1
     )
-    radar = Radar(zoom=zoom)
     moved = crops._moved(drifting, 4, row=80, column=80, radar=radar).numpy()
     standing = crops._moved(standing_still(drifting), 4, row=80, column=80, radar=radar).numpy()
     scaled = np.log(moved + 0.1)
     unmoved = np.log(standing + 0.1)
-    apart = np.nanmean(np.abs(scaled[-1] - scaled[2]))
-    assert apart < 0.4 * np.nanmean(np.abs(unmoved[-1] - unmoved[2]))
+    apart = np.nanmean(np.abs(scaled[4] - scaled[2]))
+    assert apart < 0.4 * np.nanmean(np.abs(unmoved[4] - unmoved[2]))
 
 
 def standing_still(episode: Episode) -> Episode:
@@ -138,7 +146,20 @@ def standing_still(episode: Episode) -> Episode:
     return replace(episode, _motions=dict.fromkeys(range(12), still))
 
 
-def test_the_network_is_told_the_cells_of_the_radar_that_sees(drifting: Episode) -> None:
+def test_a_slower_radar_has_the_frames_of_its_times_and_no_others(drifting: Episode) -> None:
+    still = standing_still(drifting)
+    crops = LagrangianCrops(
+        [still], head=HEAD, settings=CropSettings(size=32, margin=8), batch_size=1
+    )
+    moved = crops._moved(still, 6, row=80, column=80, radar=Radar(every=3)).numpy()
+    times = [0, 3, 6, 9]  # three up to issue time, and one lead: there are twelve frames
+    np.testing.assert_allclose(moved[:4], drifting.rate_mm_h[times, 64:96, 64:96], rtol=1e-6)
+    assert np.isnan(moved[4:]).all()
+
+
+def test_the_network_is_told_the_cells_and_the_cadence_of_the_radar_that_sees(
+    drifting: Episode,
+) -> None:
     settings = CropSettings(size=32, margin=8, variety=replace(EVERYTHING, lost=0.0, blind=0.0))
     crops = LagrangianCrops([drifting], head=HEAD, settings=settings, batch_size=4, seed=2)
     batch = crops.batch_at(0)
@@ -146,5 +167,7 @@ def test_the_network_is_told_the_cells_of_the_radar_that_sees(drifting: Episode)
     usual = 0.5 * math.log2(drifting.sampling.cell_km)
     assert len(set(told.tolist())) == 4
     assert ((told - usual).abs() <= 0.5 + 1e-6).all()
+    steps = batch["frames"][:, 0, 2, 0, 0]
+    assert set(steps.tolist()) <= {0.0, 0.5}  # 5 or 10 minutes
     again = LagrangianCrops([drifting], head=HEAD, settings=settings, batch_size=4, seed=2)
     assert again.batch_at(0)["frames"].equal(batch["frames"])
