@@ -16,7 +16,7 @@ seen. So a field keeps the size of its seen area, whereas pysteps loses a cell a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that torch's users know
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-Mode = Literal["linear", "nearest"]
-
-_TORCH_MODES = {"linear": "bilinear", "nearest": "nearest"}
 # Displacements are rounded to this part of a cell before a field is interpolated: rounding errors
 # of the trajectory would else leak traces of rain into dry neighbours of a whole-cell shift.
 _PARTS = 4096
@@ -74,7 +71,7 @@ def paths(motion: Tensor, *, steps: int) -> Iterator[Tensor]:
         yield way
 
 
-def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tensor:
+def warp(fields: Tensor, displacement: Tensor) -> Tensor:
     """The ``fields`` (N, C, H, W) as they arrive over a ``displacement`` (N or 1, 2, H, W).
 
     float32 of the same shape; NaN where too little was seen. Differentiable with respect to the
@@ -91,13 +88,13 @@ def warp(fields: Tensor, displacement: Tensor, *, mode: Mode = "linear") -> Tens
     source, shape = _seen_and_padded(fields), fields.shape[1:]
     ways = displacement.detach().to(fields.device, torch.float32)
     if torch.is_grad_enabled() and fields.requires_grad:
-        read = _reader(source, shape=shape, rows=slice(0, height), mode=mode)
+        read = _reader(source, shape=shape, rows=slice(0, height))
         return read(ways).reshape(count, channels, height, width)
     moved = torch.empty(fields.shape, dtype=torch.float32, device=fields.device)
 
     def arrive(rows: slice) -> None:
         for n, way in enumerate(ways):
-            read = _reader(source[n : n + 1], shape=shape, rows=rows, mode=mode)
+            read = _reader(source[n : n + 1], shape=shape, rows=rows)
             read(way[None, :, rows], into=moved[n : n + 1, :, rows])
 
     _in_bands(arrive, fields=fields)
@@ -123,7 +120,7 @@ class Carrier:
         moved = torch.empty(layers.shape, dtype=torch.float32, device=layers.device)
 
         def arrive(rows: slice) -> None:
-            read = _reader(source, shape=layers.shape, rows=rows, mode="linear")
+            read = _reader(source, shape=layers.shape, rows=rows)
             read(displacement[None, :, rows], into=moved[None, :, rows])
 
         _in_bands(arrive, fields=layers)
@@ -144,9 +141,7 @@ def sources(displacement: Tensor) -> Tensor:
     return torch.where(inside, rows * width + columns, y * width + x)
 
 
-def extrapolate(
-    field: Tensor, motion: Tensor, *, steps: int, substeps: int = 1, mode: Mode = "linear"
-) -> Tensor:
+def extrapolate(field: Tensor, motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
     """The ``field`` moved on along ``motion`` (2, H, W) for 1 to ``steps`` steps.
 
     The field is (H, W), (C, H, W) or (B, C, H, W), and the forecast (steps, *field.shape) in
@@ -165,13 +160,13 @@ def extrapolate(
 
     if torch.is_grad_enabled() and field.requires_grad:
         rows = slice(0, shape[1])
-        read = _reader(source, shape=shape, rows=rows, mode=mode)
+        read = _reader(source, shape=shape, rows=rows)
         for lead, way in enumerate(_trajectory(part, rows, steps=steps, substeps=substeps)):
             forecast[lead] = read(way.unsqueeze(0)).reshape(field.shape)
         return forecast
 
     def follow(rows: slice) -> None:
-        read = _reader(source, shape=shape, rows=rows, mode=mode)
+        read = _reader(source, shape=shape, rows=rows)
         trajectory = _trajectory(part, rows, steps=steps, substeps=substeps)
         for moved, way in zip(forecast, trajectory, strict=True):
             read(way.unsqueeze(0), into=moved.view(layers.shape)[:, :, rows])
@@ -180,7 +175,7 @@ def extrapolate(
     return forecast
 
 
-def to_lagrangian(frames: Tensor, motion: Tensor, *, mode: Mode = "linear") -> Tensor:
+def to_lagrangian(frames: Tensor, motion: Tensor) -> Tensor:
     """The ``frames`` (T, C, H, W) moved to the time of the newest, along ``motion`` (2, H, W).
 
     The frame k steps before the newest is moved k steps on, the newest stays as it is. What still
@@ -190,7 +185,7 @@ def to_lagrangian(frames: Tensor, motion: Tensor, *, mode: Mode = "linear") -> T
     if older == 0:
         return frames.float()
     ways = displacements(motion.to(frames.device), steps=older)
-    return torch.cat([warp(frames[:-1], ways.flip(0), mode=mode), frames[-1:].float()])
+    return torch.cat([warp(frames[:-1], ways.flip(0)), frames[-1:].float()])
 
 
 def _part(motion: Tensor, *, substeps: int) -> Tensor:
@@ -277,7 +272,7 @@ class _Reader(Protocol):
         ...
 
 
-def _reader(source: Tensor, *, shape: torch.Size, rows: slice, mode: Mode) -> _Reader:
+def _reader(source: Tensor, *, shape: torch.Size, rows: slice) -> _Reader:
     """A reader of the ``source`` of _seen_and_padded for fields of ``shape`` (C, H, W)."""
     x, along = _coordinates(source.shape[3], slice(0, shape[2]), device=source.device)
     y, down = _coordinates(source.shape[2], rows, device=source.device)
@@ -289,7 +284,7 @@ def _reader(source: Tensor, *, shape: torch.Size, rows: slice, mode: Mode) -> _R
             parts = (displacement[:, axis] * _PARTS).round_()
             torch.add(start, parts, alpha=part, out=places[..., axis])
         sampled = F.grid_sample(
-            source, places, mode=_TORCH_MODES[mode], padding_mode="zeros", align_corners=True
+            source, places, mode="bilinear", padding_mode="zeros", align_corners=True
         )
         weighted, weight = sampled[:, : shape[0]], sampled[:, shape[0] :]
         if into is None or source.is_cuda:
