@@ -32,6 +32,14 @@ def test_quantiles_by_hand() -> None:
     np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
 
 
+def test_quantiles_where_strong_rain_is_out_of_reach_by_hand() -> None:
+    """No member of four has a chance as small as 1/20: none reaches 1 mm/h."""
+    found = quantiles(distribution(0.75, 0.05, 0.0), thresholds_mm_h=THRESHOLDS, members=4)
+    # 5/8, 3/8 and 1/8 lie 1.25, 3.75 and 6.25 tenths of 1/0.7 of the way from 0.75 to 0.05.
+    expected = [0.0, *(10 ** (part / 0.7 - 1) for part in (0.125, 0.375, 0.625))]
+    np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
+
+
 def test_certain_rain_and_certain_dryness() -> None:
     dry = quantiles(distribution(0.0, 0.0, 0.0), thresholds_mm_h=THRESHOLDS, members=3)
     assert (dry == 0).all()
