@@ -12,8 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from scipy.fft import next_fast_len
+
+from nowcast.forecast.parts import on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 # Below this wet part a field says little about its own spectrum.
 _LEAST_WET = 1e-3
+# Members whose waves one thread draws: torch draws random numbers in one thread.
+_DRAWN_TOGETHER = 4
 # Spectrum where there is none to see: power falls with wavenumber to this (rain in dB: 2 to 3).
 _SLOPE = 2.5
 
@@ -87,26 +92,34 @@ class NoiseSource:
     def fields(self, *, members: int, leads: int, seed: int) -> Iterator[Tensor]:
         """For each lead the fields of all members (members, H, W)."""
         device = self.amplitude.device
-        generator = torch.Generator(device=device).manual_seed(seed)
+        groups = [
+            slice(first, first + _DRAWN_TOGETHER) for first in range(0, members, _DRAWN_TOGETHER)
+        ]
+        generators = _generators(seed, count=len(groups), device=device)
         renewed = torch.sqrt(1.0 - self.persistence**2)
         amplitude = self.amplitude.clone()
         # Waves along the columns alone stand there twice, each the conjugate of the other, if they
         # are of a real field. Drawn one by one they are not, and half of their power is imaginary.
         amplitude[:, _along_columns(self.period[1])] *= 2.0**0.5
-        waves: Tensor | None = None
-        for _ in range(leads):
-            fresh = torch.randn(
-                (members, *amplitude.shape),
-                generator=generator,
-                dtype=torch.complex64,
-                device=device,
-            )
-            if waves is None:
-                waves = fresh
+        fresh = torch.empty((members, *amplitude.shape), dtype=torch.complex64, device=device)
+
+        def draw(group: slice) -> None:
+            fresh[group].normal_(generator=generators[group.start // _DRAWN_TOGETHER])
+
+        for lead in range(leads):
+            on_threads(draw, groups)
+            if lead == 0:
+                waves = fresh.clone()
             else:
                 waves.mul_(self.persistence).add_(fresh.mul_(renewed))
             made = torch.fft.irfft2(waves * amplitude, s=self.period)
             yield made[:, : self.shape[0], : self.shape[1]]
+
+
+def _generators(seed: int, *, count: int, device: torch.device) -> list[torch.Generator]:
+    """As many sources of random numbers, each its own, whatever the number of threads."""
+    seeds = np.random.SeedSequence(seed).generate_state(count)
+    return [torch.Generator(device=device).manual_seed(int(one)) for one in seeds]
 
 
 def _along_columns(width: int) -> list[int]:

@@ -160,6 +160,21 @@ def test_noise_forgets_small_features_first() -> None:
     assert kept(1) < kept(8) < 1.0
 
 
+def test_noise_is_the_same_whatever_the_number_of_threads() -> None:
+    source = NoiseSource.like(torch.zeros(32, 40), cell_km=1.0, step_minutes=5.0)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            found.append(torch.stack(list(source.fields(members=10, leads=2, seed=4))))
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+    flat = found[0][:, 0].flatten(1)
+    assert float(torch.corrcoef(flat).fill_diagonal_(0).abs().max()) < 0.9  # ten of their own
+
+
 def test_a_dry_field_gives_noise_too() -> None:
     source = NoiseSource.like(torch.zeros(32, 40), cell_km=1.0, step_minutes=5.0)
     (noise,) = source.fields(members=2, leads=1, seed=0)
