@@ -67,7 +67,7 @@ def draw_flags(
     return flags.expand(batch, len(probabilities), channels, height, width)
 
 
-def generator_at(seed: int, step: int) -> torch.Generator:
+def generator_at(seed: int, step: int, *, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator that depends on ``seed`` and ``step`` alone."""
     mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**63
-    return torch.Generator().manual_seed(mixed)
+    return torch.Generator(device=device).manual_seed(mixed)

@@ -12,10 +12,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
+from mim_core.sampling import generator_at
 from nowcast.forecast.parts import on_threads
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class NoiseSource:
         groups = [
             slice(first, first + _DRAWN_TOGETHER) for first in range(0, members, _DRAWN_TOGETHER)
         ]
-        generators = _generators(seed, count=len(groups), device=device)
+        # Each group has its own numbers, whichever thread draws them.
+        generators = [generator_at(seed, group.start, device=device) for group in groups]
         renewed = torch.sqrt(1.0 - self.persistence**2)
         amplitude = self.amplitude.clone()
         # Waves along the columns alone stand there twice, each the conjugate of the other, if they
@@ -114,12 +115,6 @@ class NoiseSource:
                 waves.mul_(self.persistence).add_(fresh.mul_(renewed))
             made = torch.fft.irfft2(waves * amplitude, s=self.period)
             yield made[:, : self.shape[0], : self.shape[1]]
-
-
-def _generators(seed: int, *, count: int, device: torch.device) -> list[torch.Generator]:
-    """As many sources of random numbers, each its own, whatever the number of threads."""
-    seeds = np.random.SeedSequence(seed).generate_state(count)
-    return [torch.Generator(device=device).manual_seed(int(one)) for one in seeds]
 
 
 def _along_columns(width: int) -> list[int]:

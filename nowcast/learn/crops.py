@@ -16,7 +16,7 @@ import torch
 from nowcast.field.errors import MissingFramesError
 from nowcast.forecast.advect import displacements, warp
 from nowcast.forecast.head import SEEN_CHANNEL, Sampling
-from nowcast.learn.variety import AS_MEASURED, Radar, Variety, resized
+from nowcast.learn.variety import AS_MEASURED, OtherRadar, Variety, resized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,13 @@ class LagrangianCrops:
         return int(row + jitter[0]), int(column + jitter[1])
 
     def _moved(
-        self, episode: Episode, issue: int, *, row: int, column: int, radar: Radar = AS_MEASURED
+        self,
+        episode: Episode,
+        issue: int,
+        *,
+        row: int,
+        column: int,
+        radar: OtherRadar = AS_MEASURED,
     ) -> Tensor:
         """The frames around ``issue`` that ``radar`` sees, (T, S, S), each where the head wants it.
 

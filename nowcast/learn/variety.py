@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from nowcast.learn.objective import SEEN
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Fields = NDArray[np.float32]
 
 WEAKEST_MM_H = 0.01  # the weakest rain that radars of the archives show
-SEEN = 0.99  # a cell is seen where so much of what it is made of was
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Variety:
         """What the rain of the next sample is multiplied by."""
         return math.exp(generator.uniform(-1, 1) * math.log(self.intensity))
 
-    def radar(self, generator: np.random.Generator, *, history: int, slowest: int) -> Radar:
+    def radar(self, generator: np.random.Generator, *, history: int, slowest: int) -> OtherRadar:
         """The radar that sees the next sample, of ``history`` frames up to issue time.
 
         It looks every ``slowest``-th time at the least: of more there are not enough frames.
@@ -64,7 +65,7 @@ class Variety:
         lost = np.flatnonzero(generator.random(history - 1) < self.lost)
         beyond = generator.uniform(0.1, 0.5) if generator.random() < self.blind else math.inf
         weakest, strongest = math.log(WEAKEST_MM_H), math.log(self.faintest_mm_h)
-        return Radar(
+        return OtherRadar(
             zoom=math.exp(generator.uniform(-1, 1) * math.log(self.zoom)),
             every=int(generator.integers(1, max(min(self.slower, slowest), 1) + 1)),
             faintest_mm_h=math.exp(generator.uniform(weakest, strongest)),
@@ -76,7 +77,7 @@ class Variety:
 
 
 @dataclass(frozen=True)
-class Radar:
+class OtherRadar:
     """One radar that sees a sample.
 
     Attributes:
@@ -115,7 +116,7 @@ class Radar:
         return seen
 
 
-AS_MEASURED = Radar()
+AS_MEASURED = OtherRadar()
 
 
 def resized(fields: Fields, *, side: int) -> Fields:

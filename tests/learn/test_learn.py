@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from storm_episode import FIVE_MINUTES, START, episode
 
 from mim_core import checkpoint
 from mim_core.model import MIM
@@ -21,18 +22,8 @@ from nowcast.learn.episodes import Episode, episodes_of, unseen_within
 from nowcast.learn.objective import AbsoluteErrors, RainLoss
 from nowcast.learn.training import Plan, train
 
-START = np.datetime64("2026-06-01T12:00", "ns")
-FIVE_MINUTES = np.timedelta64(5, "m")
 HEAD = RainHead(history=3, thresholds_mm_h=(0.1, 1.0))
 CROPS = CropSettings(size=32, margin=8, issue_every=1)
-
-
-def episode(storm: Storm, *, frames: int = 12, leads: int = 4) -> Episode:
-    radar = storm.radar(start=START, frames=frames)
-    (made,) = episodes_of(
-        schema.Frames(radar), name="storm", cadence=FIVE_MINUTES, history=3, leads=leads
-    )
-    return made
 
 
 @pytest.fixture(scope="module")

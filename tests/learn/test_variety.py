@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from storm_episode import episode
 
 from config.recipe import VarietyPart
-from nowcast.field import schema
 from nowcast.forecast.head import RainHead
 from nowcast.ingest.simulated import Storm, low_countries
 from nowcast.learn.crops import CropSettings, LagrangianCrops
-from nowcast.learn.episodes import Episode, episodes_of
-from nowcast.learn.variety import AS_MEASURED, Radar, Variety, resized
+from nowcast.learn.episodes import Episode
+from nowcast.learn.variety import AS_MEASURED, OtherRadar, Variety, resized
 
 RATE = np.array([[[0.05, 0.4], [2.0, np.nan]]] * 3, np.float32)
 EVERYTHING = Variety(
@@ -35,29 +35,31 @@ def test_as_measured_nothing_changes() -> None:
 
 
 def test_what_is_too_weak_is_dry_and_what_is_unseen_stays_so() -> None:
-    seen = Radar(faintest_mm_h=0.3).sees(RATE, side=2)
+    seen = OtherRadar(faintest_mm_h=0.3).sees(RATE, side=2)
     np.testing.assert_array_equal(seen[0], np.array([[0.0, 0.4], [2.0, np.nan]], np.float32))
 
 
 def test_a_lost_frame_is_unseen_and_the_others_are_there() -> None:
-    seen = Radar(lost=(1,)).sees(RATE, side=2)
+    seen = OtherRadar(lost=(1,)).sees(RATE, side=2)
     assert np.isnan(seen[1]).all()
     np.testing.assert_array_equal(seen[[0, 2]], RATE[[0, 2]])
 
 
 def test_beyond_a_line_nothing_is_seen_in_any_frame() -> None:
     rain = np.ones((2, 10, 10), np.float32)
-    seen = Radar(blind=(0.0, 0.2)).sees(rain, side=10)  # to the east, from 2 cells off the middle
+    seen = OtherRadar(blind=(0.0, 0.2)).sees(
+        rain, side=10
+    )  # to the east, from 2 cells off the middle
     assert np.isfinite(seen[:, :, :7]).all()
     assert np.isnan(seen[:, :, 7:]).all()
-    below = Radar(blind=(math.pi / 2, 0.2)).sees(rain, side=10)
+    below = OtherRadar(blind=(math.pi / 2, 0.2)).sees(rain, side=10)
     np.testing.assert_array_equal(below, seen.transpose(0, 2, 1))
 
 
 def test_noise_is_each_frames_own_multiplies_the_rain_and_has_the_deviation_asked_for() -> None:
     rain = np.full((2, 100, 100), 3.0, np.float32)
     rain[:, 0] = 0.0
-    radar = Radar(noise_decibel=1.5, seed=7)
+    radar = OtherRadar(noise_decibel=1.5, seed=7)
     seen = radar.sees(rain, side=100)
     assert (seen[:, 0] == 0).all()
     decibel = 10 * np.log10(seen[:, 1:] / 3.0)
@@ -118,20 +120,16 @@ def drifting() -> Episode:
     storm = Storm(
         grid=low_countries(160), motion_m_s=(11.0, 5.5), lifetime_minutes=np.inf, life_minutes=1e6
     )  # fmt: skip
-    radar = storm.radar(start=np.datetime64("2026-06-01T12:00", "ns"), frames=12)
-    (made,) = episodes_of(
-        schema.Frames(radar), name="storm", cadence=np.timedelta64(5, "m"), history=3, leads=4
-    )
-    return made
+    return episode(storm)
 
 
-@pytest.mark.parametrize("radar", [AS_MEASURED, Radar(zoom=0.5), Radar(zoom=2.0), Radar(every=2)])
+@pytest.mark.parametrize(
+    "radar", [AS_MEASURED, OtherRadar(zoom=0.5), OtherRadar(zoom=2.0), OtherRadar(every=2)]
+)
 def test_what_only_drifts_stands_still_whatever_the_cells_and_the_cadence(
-    drifting: Episode, radar: Radar
+    drifting: Episode, radar: OtherRadar
 ) -> None:
-    crops = LagrangianCrops(
-        [drifting], head=HEAD, settings=CropSettings(size=32, margin=8), batch_size=1
-    )
+    crops = crops_of(drifting)
     moved = crops._moved(drifting, 4, row=80, column=80, radar=radar).numpy()
     standing = crops._moved(standing_still(drifting), 4, row=80, column=80, radar=radar).numpy()
     scaled = np.log(moved + 0.1)
@@ -140,18 +138,21 @@ def test_what_only_drifts_stands_still_whatever_the_cells_and_the_cadence(
     assert apart < 0.4 * np.nanmean(np.abs(unmoved[4] - unmoved[2]))
 
 
-def standing_still(episode: Episode) -> Episode:
+def crops_of(one: Episode, *, variety: Variety = Variety()) -> LagrangianCrops:  # noqa: B008
+    settings = CropSettings(size=32, margin=8, variety=variety)
+    return LagrangianCrops([one], head=HEAD, settings=settings, batch_size=4, seed=2)
+
+
+def standing_still(one: Episode) -> Episode:
     """The episode with a motion of nothing."""
-    still = np.zeros((2, *episode.rate_mm_h.shape[1:]), np.float16)
-    return replace(episode, _motions=dict.fromkeys(range(12), still))
+    still = np.zeros((2, *one.rate_mm_h.shape[1:]), np.float16)
+    return replace(one, _motions=dict.fromkeys(range(12), still))
 
 
 def test_a_slower_radar_has_the_frames_of_its_times_and_no_others(drifting: Episode) -> None:
     still = standing_still(drifting)
-    crops = LagrangianCrops(
-        [still], head=HEAD, settings=CropSettings(size=32, margin=8), batch_size=1
-    )
-    moved = crops._moved(still, 6, row=80, column=80, radar=Radar(every=3)).numpy()
+    crops = crops_of(still)
+    moved = crops._moved(still, 6, row=80, column=80, radar=OtherRadar(every=3)).numpy()
     times = [0, 3, 6, 9]  # three up to issue time, and one lead: there are twelve frames
     np.testing.assert_allclose(moved[:4], drifting.rate_mm_h[times, 64:96, 64:96], rtol=1e-6)
     assert np.isnan(moved[4:]).all()
@@ -160,14 +161,13 @@ def test_a_slower_radar_has_the_frames_of_its_times_and_no_others(drifting: Epis
 def test_the_network_is_told_the_cells_and_the_cadence_of_the_radar_that_sees(
     drifting: Episode,
 ) -> None:
-    settings = CropSettings(size=32, margin=8, variety=replace(EVERYTHING, lost=0.0, blind=0.0))
-    crops = LagrangianCrops([drifting], head=HEAD, settings=settings, batch_size=4, seed=2)
-    batch = crops.batch_at(0)
+    variety = replace(EVERYTHING, lost=0.0, blind=0.0)
+    batch = crops_of(drifting, variety=variety).batch_at(0)
     told = batch["frames"][:, 0, 3, 0, 0]
     usual = 0.5 * math.log2(drifting.sampling.cell_km)
     assert len(set(told.tolist())) == 4
     assert ((told - usual).abs() <= 0.5 + 1e-6).all()
     steps = batch["frames"][:, 0, 2, 0, 0]
     assert set(steps.tolist()) <= {0.0, 0.5}  # 5 or 10 minutes
-    again = LagrangianCrops([drifting], head=HEAD, settings=settings, batch_size=4, seed=2)
-    assert again.batch_at(0)["frames"].equal(batch["frames"])
+    again = crops_of(drifting, variety=variety).batch_at(0)
+    assert again["frames"].equal(batch["frames"])
