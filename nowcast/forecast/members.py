@@ -12,7 +12,6 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 
 from nowcast.forecast.advect import sources
@@ -48,11 +47,11 @@ def ensemble(
     made = (0.0 * probabilities[0]).expand(members, *probabilities.shape[1:]).contiguous()
     fields = noise.fields(members=members, leads=probabilities.shape[1], seed=seed)
     for lead, field in enumerate(fields):
-        likely = probabilities[:, lead].flatten(1)
-        wet = (likely[0] >= _exceedances(members, like=likely)[-1]).nonzero()[:, 0]
+        likely = probabilities[:, lead].flatten(1).contiguous()
+        wet = _may_be_wet(likely[0], members=members)
         cells = _Cells(
             likely=likely,
-            noise=field.reshape(members, -1),
+            noise=field.view(members, -1),
             wet=wet,
             whence=sources(displacement[lead]).flatten()[wet],
             drawn=made[:, lead].view(members, -1),
@@ -69,18 +68,39 @@ class _Cells(NamedTuple):
     noise: Tensor  # (members, cells), not yet moved
     wet: Tensor  # the numbers of those that may be wet
     whence: Tensor  # of those the cells where their air comes from
-    drawn: Tensor  # members (members, cells), to be written
+    drawn: Tensor  # members (members, cells), dry, the wet ones to be written
 
     def draw(self, part: slice, *, thresholds_mm_h: Sequence[float]) -> None:
-        """Write the members of a part of the wet cells.
+        """Write the wet members of a part of the wet cells.
 
         The noise is that of the nearest cell, not a mean of neighbours: it keeps its variance.
         """
         here, members = self.wet[part], len(self.drawn)
+        # index_select and scatter by themselves: a fifth of the time of indexing by two axes.
+        likely = self.likely.index_select(1, here)
+        raining = int(_wet_members(likely[0], members=members).max())
         ascending = quantiles(
-            self.likely[:, here], thresholds_mm_h=thresholds_mm_h, members=members
+            likely, thresholds_mm_h=thresholds_mm_h, members=members, wettest=raining
         )
-        self.drawn[:, here] = shuffled(ascending, self.noise[:, self.whence[part]])
+        order = _order(self.noise.index_select(1, self.whence[part]))
+        drawn = torch.zeros((members, len(here)), device=likely.device)
+        drawn.scatter_(0, order[members - raining :], ascending)
+        self.drawn.index_copy_(1, here, drawn)
+
+
+def _may_be_wet(likely: Tensor, *, members: int) -> Tensor:
+    """The numbers of the cells with a wet member, those with few first.
+
+    So cells that are drawn together have about as many, and dry members are not drawn at all.
+    """
+    wet = _wet_members(likely, members=members)
+    ascending = wet.sort(stable=True)  # neighbours stay neighbours, which memory likes
+    return ascending.indices[int((wet <= 0).sum()) :]
+
+
+def _wet_members(likely: Tensor, *, members: int) -> Tensor:
+    """How many of the members are wet, by the probability of the lowest threshold; NaN is none."""
+    return torch.floor(likely * members + 0.5).nan_to_num_(0.0).to(torch.int16)
 
 
 def _exceedances(members: int, *, like: Tensor) -> Tensor:
@@ -88,17 +108,26 @@ def _exceedances(members: int, *, like: Tensor) -> Tensor:
     return 1.0 - (torch.arange(members, device=like.device) + 0.5) / members
 
 
-def quantiles(probabilities: Tensor, *, thresholds_mm_h: Sequence[float], members: int) -> Tensor:
+def quantiles(
+    probabilities: Tensor,
+    *,
+    thresholds_mm_h: Sequence[float],
+    members: int,
+    wettest: int | None = None,
+) -> Tensor:
     """Rain rates (members, ...) in mm h-1, ascending: the quantiles (m + 1/2) / members.
 
     ``probabilities`` (K, ...) of reaching each of the ascending thresholds, not rising with the
     threshold. Between thresholds the logarithm of the rate is linear in the probability; below the
-    lowest it is dry; above the highest the tail is exponential. NaN stays NaN.
+    lowest it is dry; above the highest the tail is exponential. NaN stays NaN. Of the ``wettest``
+    members alone, as many as that says, it is (wettest, ...).
     """
-    exceeded = _exceedances(members, like=probabilities)
+    drier = 0 if wettest is None else members - wettest
+    exceeded = _exceedances(members, like=probabilities)[drier:]
     exceeded = exceeded.view(-1, *(1 for _ in probabilities.shape[1:]))
     levels = [math.log(threshold) for threshold in thresholds_mm_h]
-    logarithm = torch.full((members, *probabilities.shape[1:]), levels[0], device=exceeded.device)
+    shape = (len(exceeded), *probabilities.shape[1:])
+    logarithm = torch.full(shape, levels[0], device=exceeded.device)
     for k in range(len(levels) - 1):
         upper, lower = probabilities[k], probabilities[k + 1]
         if not bool((upper > exceeded[-1]).any()):  # in most places strong rain is out of reach
@@ -112,14 +141,20 @@ def quantiles(probabilities: Tensor, *, thresholds_mm_h: Sequence[float], member
     return torch.where(probabilities[0] < exceeded, 0.0, rate) + 0.0 * probabilities[0]
 
 
-def shuffled(ascending: Tensor, noise: Tensor) -> Tensor:
-    """Each cell's values (M, ...), ascending, in the order of the noise (M, ...) there."""
-    members = torch.empty_like(ascending)
-    return members.scatter_(0, _order(noise), ascending)
-
-
 def _order(noise: Tensor) -> Tensor:
-    """As ``noise.argsort(dim=0)``: numpy takes a third of the time for it."""
-    if noise.is_cuda:
-        return noise.argsort(dim=0)
-    return torch.from_numpy(np.argsort(noise.numpy(), axis=0))
+    """As ``noise.argsort(dim=0)``, but for differences of a part in 100,000, which may be ties.
+
+    Each value's last bits give way to the number of its member, and the values are sorted
+    themselves: a tenth of the time.
+    """
+    members = len(noise)
+    low = (1 << max(members - 1, 1).bit_length()) - 1
+    bits = noise.contiguous().view(torch.int32)
+    ascending = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # as floats ascend
+    numbers = torch.arange(members, dtype=torch.int32, device=noise.device)
+    keys = (ascending & ~low) | numbers.view(-1, *(1 for _ in noise.shape[1:]))
+    if keys.is_cuda:
+        keys = keys.sort(dim=0).values
+    else:
+        keys.numpy().sort(axis=0)
+    return (keys & low).long()

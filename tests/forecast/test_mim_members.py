@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nowcast.forecast.advect import displacements, sources
-from nowcast.forecast.members import ensemble, quantiles, shuffled
+from nowcast.forecast.members import ensemble, quantiles
 from nowcast.forecast.noise import Lifetimes, NoiseSource
 
 THRESHOLDS = (0.1, 1.0, 10.0)
@@ -63,13 +64,35 @@ def test_as_many_members_reach_a_threshold_as_its_probability_says(
         assert frequency == pytest.approx(chance, abs=0.5 / members + 1e-3)
 
 
-def test_shuffling_moves_values_between_members_only() -> None:
+def test_the_wettest_quantiles_alone_are_the_last_of_all() -> None:
+    chances = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    chances = chances.sort(dim=0, descending=True).values
+    every = quantiles(chances, thresholds_mm_h=THRESHOLDS, members=7)
+    for count in (1, 3, 7):
+        wettest = quantiles(chances, thresholds_mm_h=THRESHOLDS, members=7, wettest=count)
+        np.testing.assert_array_equal(wettest, every[-count:])
+
+
+def test_each_cell_has_its_quantiles_in_the_order_of_the_noise_there() -> None:
+    """As many cells as are drawn in several parts, wet, perhaps wet and dry ones mixed."""
+    shape = (60, 50)
     generator = torch.Generator().manual_seed(0)
-    ascending = torch.rand(5, 4, 3, generator=generator).sort(dim=0).values
-    noise = torch.rand(5, 4, 3, generator=generator)
-    members = shuffled(ascending, noise)
-    np.testing.assert_array_equal(members.sort(dim=0).values, ascending)
-    np.testing.assert_array_equal(members.argsort(dim=0), noise.argsort(dim=0))
+    chances = torch.rand(3, 1, *shape, generator=generator) ** torch.tensor(3.0)
+    chances = chances.sort(dim=0, descending=True).values
+    source = NoiseSource.like(torch.rand(shape), cell_km=1.0, step_minutes=5.0)
+    members = ensemble(
+        chances,
+        thresholds_mm_h=THRESHOLDS,
+        noise=source,
+        displacement=torch.zeros(1, 2, *shape),
+        members=20,
+        seed=3,
+    )[:, 0]
+    ascending = quantiles(chances[:, 0], thresholds_mm_h=THRESHOLDS, members=20)
+    assert {0.0, 1.0} < set((ascending > 0).float().mean(dim=0).flatten().tolist())
+    (noise,) = source.fields(members=20, leads=1, seed=3)
+    ranks = noise.argsort(dim=0).argsort(dim=0)
+    np.testing.assert_array_equal(members, ascending.gather(0, ranks))
 
 
 def test_noise_comes_along_with_the_air_and_stays_where_it_came_from_outside() -> None:
@@ -173,6 +196,17 @@ def test_noise_is_the_same_whatever_the_number_of_threads() -> None:
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
     flat = found[0][:, 0].flatten(1)
     assert float(torch.corrcoef(flat).fill_diagonal_(0).abs().max()) < 0.9  # ten of their own
+
+
+def test_no_two_members_have_the_same_noise() -> None:
+    """Two that share a field differ a little more at a place than chance has it, never less."""
+    source = NoiseSource.like(torch.zeros(40, 56), cell_km=1.0, step_minutes=5.0)
+    draws = [next(source.fields(members=4, leads=1, seed=seed)) for seed in range(300)]
+    together = torch.stack(draws)  # (draws, members, H, W), of variance 1
+    for one, other in combinations(range(4), 2):
+        agreement = (together[:, one] * together[:, other]).mean(dim=0)
+        assert -0.3 < float(agreement.mean()) < 0.05, (one, other)
+        assert float(agreement.max()) < 0.3, (one, other)  # 300 draws: 0.06 by chance, of 2,240
 
 
 def test_a_dry_field_gives_noise_too() -> None:
