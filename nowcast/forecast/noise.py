@@ -118,10 +118,10 @@ class NoiseSource:
                     waves_parts[number].mul_(persistence).addcmul_(fresh_parts[number], renewed)
                 torch.mul(waves_parts[number], amplitude, out=fresh_parts[number])
                 field = torch.fft.irfft2(fresh[number], s=self.period)
-                self._read(field, made[2 * number : 2 * number + 2])
+                self._write(field, made[2 * number : 2 * number + 2])
             yield made
 
-    def _read(self, field: Tensor, made: Tensor) -> None:
+    def _write(self, field: Tensor, made: Tensor) -> None:
         """Write what a ``field`` gives for one member or two, (1 or 2, H, W).
 
         The second sees it from half a period away: nothing that is near each other in one is so in
