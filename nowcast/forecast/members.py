@@ -78,7 +78,7 @@ class _Cells(NamedTuple):
         here, members = self.wet[part], len(self.drawn)
         # index_select and scatter by themselves: a fifth of the time of indexing by two axes.
         likely = self.likely.index_select(1, here)
-        raining = int(_wet_members(likely[0], members=members).max())
+        raining = int(_wet_members(likely[0, -1:], members=members))  # the last has the most
         ascending = quantiles(
             likely, thresholds_mm_h=thresholds_mm_h, members=members, wettest=raining
         )
@@ -95,12 +95,13 @@ def _may_be_wet(likely: Tensor, *, members: int) -> Tensor:
     """
     wet = _wet_members(likely, members=members)
     ascending = wet.sort(stable=True)  # neighbours stay neighbours, which memory likes
-    return ascending.indices[int((wet <= 0).sum()) :]
+    return ascending.indices[int((wet == 0).sum()) :]
 
 
 def _wet_members(likely: Tensor, *, members: int) -> Tensor:
     """How many of the members are wet, by the probability of the lowest threshold; NaN is none."""
-    return torch.floor(likely * members + 0.5).nan_to_num_(0.0).to(torch.int16)
+    exceedances = _exceedances(members, like=likely).flip(0)
+    return torch.bucketize(likely.nan_to_num(0.0), exceedances, out_int32=True, right=True)
 
 
 def _exceedances(members: int, *, like: Tensor) -> Tensor:
@@ -142,17 +143,16 @@ def quantiles(
 
 
 def _order(noise: Tensor) -> Tensor:
-    """As ``noise.argsort(dim=0)``, but for differences of a part in 100,000, which may be ties.
+    """As ``argsort(dim=0)`` of (M, cells), but for differences of a part in 100,000, maybe ties.
 
     Each value's last bits give way to the number of its member, and the values are sorted
     themselves: a tenth of the time.
     """
-    members = len(noise)
-    low = (1 << max(members - 1, 1).bit_length()) - 1
-    bits = noise.contiguous().view(torch.int32)
+    low = (1 << (len(noise) - 1).bit_length()) - 1
+    bits = noise.view(torch.int32)
     ascending = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # as floats ascend
-    numbers = torch.arange(members, dtype=torch.int32, device=noise.device)
-    keys = (ascending & ~low) | numbers.view(-1, *(1 for _ in noise.shape[1:]))
+    numbers = torch.arange(len(noise), dtype=torch.int32, device=noise.device)
+    keys = (ascending & ~low) | numbers[:, None]
     if keys.is_cuda:
         keys = keys.sort(dim=0).values
     else:

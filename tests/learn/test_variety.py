@@ -47,9 +47,8 @@ def test_a_lost_frame_is_unseen_and_the_others_are_there() -> None:
 
 def test_beyond_a_line_nothing_is_seen_in_any_frame() -> None:
     rain = np.ones((2, 10, 10), np.float32)
-    seen = OtherRadar(blind=(0.0, 0.2)).sees(
-        rain, side=10
-    )  # to the east, from 2 cells off the middle
+    # To the east, from 2 cells off the middle.
+    seen = OtherRadar(blind=(0.0, 0.2)).sees(rain, side=10)
     assert np.isfinite(seen[:, :, :7]).all()
     assert np.isnan(seen[:, :, 7:]).all()
     below = OtherRadar(blind=(math.pi / 2, 0.2)).sees(rain, side=10)
