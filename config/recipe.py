@@ -38,8 +38,8 @@ class NetworkPart(_Part):
 
     Without the norm what a cell is told depends on its surroundings alone: a crop and a continent,
     a tile and the whole give the same forecast. ``blend_kernel`` and ``cascade_levels`` are those
-    of MIMConfig, ``knows_sampling``, ``sharpens``, ``form`` and
-    ``expectation_share`` those of RainHead.
+    of MIMConfig, ``knows_sampling``, ``sharpens``, ``form``, ``expectation_share``, ``confidence``
+    and ``area_share`` those of RainHead; the last three change what is said, not what is learnt.
     """
 
     hidden: Count = 32
@@ -53,6 +53,8 @@ class NetworkPart(_Part):
     sharpens: bool = False
     form: Literal["lagrangian", "eulerian"] = "lagrangian"
     expectation_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    confidence: Annotated[float, Field(gt=0)] = 1.0
+    area_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class TrainingPart(_Part):

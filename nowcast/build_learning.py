@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def plan(recipe: Recipe, *, steps: int | None, seed: int | None, device: str) ->
     from nowcast.learn.variety import Variety
 
     training, network = recipe.training, recipe.network
-    of_head = {"knows_sampling", "sharpens", "form", "expectation_share"}
+    of_head = {setting.name for setting in fields(RainHead)}
     head = RainHead(**network.model_dump(include=of_head))
     wanted = steps or training.steps
     settings = TrainSettings(

@@ -31,6 +31,7 @@ from nowcast.forecast.amounts import (
     expected_rate,
     with_total_of,
 )
+from nowcast.forecast.regions import WetAreas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +72,10 @@ class RainHead:
             where that was never fixed. Leads beyond the last take its decision.
         expectation_share: of the expectation of the probabilities in the rate that is said, in dB;
             above 0 the total is that of the probabilities too (``amounts``).
+        confidence: what logits are multiplied by when they are said, below 1 where radars are to be
+            expected that the network does not know: it is surer than it may be there.
+        area_share: of the area that reaches a threshold at issue time in how much of a region is
+            said to reach it (``regions``).
         knows_sampling: whether the network is told the cadence and the size of a cell.
         sharpens: whether the network says at each cell what the steepness is multiplied by (its
             logarithm): the first lead's rate is far surer than the last one's.
@@ -87,6 +92,8 @@ class RainHead:
     sharpens: bool = False
     form: str = LAGRANGIAN
     expectation_share: float = 0.0
+    confidence: float = 1.0
+    area_share: float = 0.0
 
     @property
     def moves_along(self) -> bool:
@@ -142,26 +149,42 @@ class RainHead:
         return torch.stack(list(accumulate(free, torch.minimum)), dim=-3)
 
     def said(self, output: Tensor, *, chances: bool) -> Tensor:
-        """What an output (..., C, H, W) says, (..., L, H, W), ready to be moved out.
+        """What an output (..., C, H, W) says cell by cell, (..., L, H, W).
+
+        The rate (mm h-1); and the logits if chances are asked for, or the rate needs them.
+        """
+        rate = self.scaling.rate_mm_h(self.scaled_rate(output)).unsqueeze(-3)
+        if not chances and not self.expectation_share:
+            return rate
+        return torch.cat([rate, self.confidence * self.logits(output)], dim=-3)
+
+    def weighed(self, said: Tensor, areas: WetAreas | None, *, chances: bool) -> Tensor:
+        """What is ``said`` (L, H, W) all over the grid, weighed together and ready to be moved out.
 
         The rate (mm h-1); with an expectation share the rate that the probabilities expect; and the
-        probabilities if asked for.
+        probabilities if asked for. ``said`` is changed in place.
         """
-        rate = self.scaling.rate_mm_h(self.scaled_rate(output))
-        if not chances and not self.expectation_share:
-            return rate.unsqueeze(-3)
-        likely = torch.sigmoid(self.logits(output))
-        layers = [rate.unsqueeze(-3)]
+        rate, logits = said[0], said[1:]
+        if len(logits) == 0:
+            return said
+        likely = torch.sigmoid(logits if areas is None else areas.shifted(logits))
+        layers = [rate[None]]
         if self.expectation_share:
             thresholds = self.thresholds_mm_h
             decibel = expected_decibel(likely, thresholds_mm_h=thresholds)
             rate = averaged_in_decibel(rate, decibel, share=self.expectation_share)
             expected = expected_rate(likely, thresholds_mm_h=thresholds)
-            layers = [rate.unsqueeze(-3), expected.unsqueeze(-3)]
-        return torch.cat([*layers, likely] if chances else layers, dim=-3)
+            layers = [rate[None], expected[None]]
+        return torch.cat([*layers, likely] if chances else layers)
+
+    def areas(self, newest_mm_h: Tensor) -> WetAreas | None:
+        """What the areas that are wet in the newest frame (H, W) say; None where not asked for."""
+        if not self.area_share:
+            return None
+        return WetAreas(newest_mm_h, thresholds_mm_h=self.thresholds_mm_h, share=self.area_share)
 
     def layers(self, *, chances: bool) -> int:
-        """How many layers are said."""
+        """How many layers are moved out."""
         return 1 + bool(self.expectation_share) + len(self.thresholds_mm_h) * chances
 
     def parted(self, layers: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,6 +210,8 @@ class RainHead:
             "scaling": self.scaling.to_dict(),
             "decisions": [list(leads) for leads in self.decisions],
             "expectation_share": self.expectation_share,
+            "confidence": self.confidence,
+            "area_share": self.area_share,
             "knows_sampling": self.knows_sampling,
             "sharpens": self.sharpens,
         }
@@ -208,6 +233,8 @@ class RainHead:
             scaling=RainScaling.from_dict(values["scaling"]),
             decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
             expectation_share=float(values.get("expectation_share", 0.0)),
+            confidence=float(values.get("confidence", 1.0)),
+            area_share=float(values.get("area_share", 0.0)),
             knows_sampling=bool(values.get("knows_sampling", False)),
             sharpens=bool(values.get("sharpens", False)),
         )

@@ -135,9 +135,10 @@ def quantiles(
             break
         part = (upper - exceeded).div_((upper - lower).clamp(min=_CERTAIN)).clamp_(0.0, 1.0)
         logarithm.add_(part, alpha=levels[k + 1] - levels[k])
-    top = probabilities[-1]
-    beyond = torch.log(top.clamp(min=_CERTAIN) / exceeded).clamp_(min=0.0) * _TAIL
-    rate = torch.exp(logarithm) * (1.0 + beyond)
+    rate, top = torch.exp(logarithm), probabilities[-1]
+    if bool((top > exceeded[-1]).any()):
+        beyond = torch.log(top.clamp(min=_CERTAIN) / exceeded).clamp_(min=0.0) * _TAIL
+        rate = rate * (1.0 + beyond)
     # Dry where the lowest threshold is not reached; the comparison is false for NaN, kept by where.
     return torch.where(probabilities[0] < exceeded, 0.0, rate) + 0.0 * probabilities[0]
 

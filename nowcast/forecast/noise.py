@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LEAST_WET = 1e-3
 # Spectrum where there is none to see: power falls with wavenumber to this (rain in dB: 2 to 3).
 _SLOPE = 2.5
+MEMBERS_A_FIELD = 4
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class NoiseSource:
     def fields(self, *, members: int, leads: int, seed: int) -> Iterator[Tensor]:
         """For each lead the fields of all members (members, H, W)."""
         device = self.amplitude.device
-        drawn = -(-members // 2)
+        drawn = -(-members // MEMBERS_A_FIELD)
         generators = [generator_at(seed, number, device=device) for number in range(drawn)]
         # torch draws random numbers in one thread: each field has its own, whichever draws.
         one_by_one = [slice(number, number + 1) for number in range(drawn)]
@@ -119,20 +120,32 @@ class NoiseSource:
                     waves_parts[number].mul_(persistence).addcmul_(fresh_parts[number], renewed)
                 torch.mul(waves_parts[number], amplitude, out=fresh_parts[number])
                 field = torch.fft.irfft2(fresh[number], s=self.period)
-                self._write(field, made[2 * number : 2 * number + 2])
+                first = MEMBERS_A_FIELD * number
+                self._write(field, made[first : first + MEMBERS_A_FIELD])
             yield made
 
     def _write(self, field: Tensor, made: Tensor) -> None:
-        """Write what a ``field`` gives for one member or two, (1 or 2, H, W).
+        """Write what a ``field`` gives for up to ``MEMBERS_A_FIELD`` members, (1 or more, H, W).
 
-        The second sees it from half a period away: nothing that is near each other in one is so in
-        the other, and the statistics are the same. It saves a transform. At a place the two differ
-        a little more than chance has it: the longest waves have turned round half a period away.
+        All but the first see it from half a period away, down, along, or both: nothing that is near
+        each other in one is so in another, and the statistics are the same. It saves transforms.
+        At a place they differ a little more than chance has it: the longest waves have turned round
+        half a period away.
         """
-        height, width = self.shape
         half = self.period[0] // 2, self.period[1] // 2
-        for member, seen in zip(made, (field, field.roll(half, dims=(0, 1))), strict=False):
-            member.copy_(seen[:height, :width])
+        away = ((0, 0), half, (half[0], 0), (0, half[1]))
+        for member, (down, along) in zip(made, away, strict=False):
+            for rows, above in _turned(down, period=self.period[0], length=self.shape[0]):
+                for columns, before in _turned(along, period=self.period[1], length=self.shape[1]):
+                    member[rows, columns] = field[above, before]
+
+
+def _turned(by: int, *, period: int, length: int) -> Iterator[tuple[slice, slice]]:
+    """The first ``length`` places of an axis that is turned round, and where each part stood."""
+    ahead = min(period - by, length)
+    yield slice(0, ahead), slice(by, by + ahead)
+    if ahead < length:
+        yield slice(ahead, length), slice(0, length - ahead)
 
 
 def _as_real(waves: Tensor) -> Tensor:

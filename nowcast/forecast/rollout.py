@@ -56,8 +56,12 @@ def moved_out(
     carry = Carrier(
         torch.isfinite(frames[-1]), layers=head.layers(chances=beside.chances) + beside.effects
     )
+    areas = head.areas(frames[-1])
     for way, (said, silent) in zip(ways, outputs, strict=False):
-        layers = said if silent is None else torch.cat([said, said[:1] - silent[:1]])
+        layers = head.weighed(said, areas, chances=beside.chances)
+        if silent is not None:
+            without = head.weighed(silent, areas, chances=False)
+            layers = torch.cat([layers, layers[:1] - without[:1]])
         yield carry(layers, way)
 
 
@@ -67,7 +71,7 @@ def at_issue_time(
     """For each lead, without end, what the head says where the air is at issue time.
 
     ``inputs`` are the ``given`` frames as the head makes channels of them, (C, H, W). What is said
-    is (L, H, W): the rate, and the probabilities if wanted. For effects with what is said at that
+    is (L, H, W), as ``RainHead.said`` has it. For effects with what is said at that
     step, from the same state, when the network's differences are silent; else with None.
     """
     config = network.config

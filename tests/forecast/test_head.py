@@ -47,9 +47,17 @@ def test_chances_are_finite_and_never_rise_with_the_threshold(
     rate: float, offsets: tuple[float, ...], sharpness: float
 ) -> None:
     output = output_of(scaled_rate=rate, offsets=offsets, log_sharpness=sharpness)
-    chances = SURE.said(output, chances=True)[1:].flatten()
+    chances = SURE.weighed(SURE.said(output, chances=True), None, chances=True)[1:].flatten()
     assert torch.isfinite(chances).all()
     assert (chances.diff() <= 0).all()
+
+
+def test_a_head_of_less_confidence_says_less_of_both_sides_and_learns_the_same() -> None:
+    output = output_of(scaled_rate=0.7, offsets=(0.0, 0.0, 0.0), log_sharpness=0.0)
+    modest = replace(SURE, confidence=0.5)
+    assert torch.equal(modest.logits(output), SURE.logits(output))
+    sure, unsure = (head.said(output, chances=True)[1:] for head in (SURE, modest))
+    torch.testing.assert_close(unsure, 0.5 * sure)
 
 
 def test_the_head_and_its_architecture_come_back_from_a_header() -> None:
@@ -130,7 +138,10 @@ def test_the_rate_is_the_same_whether_probabilities_are_asked_for(
 ) -> None:
     head = replace(SURE, expectation_share=share)
     output = output_of(scaled_rate=0.7, offsets=offsets, log_sharpness=0.3)
-    alone, beside = head.said(output, chances=False), head.said(output, chances=True)
+    alone, beside = (
+        head.weighed(head.said(output, chances=asked), None, chances=asked)
+        for asked in (False, True)
+    )
     assert torch.equal(alone, beside[: len(alone)])
     assert len(beside) == head.layers(chances=True) == len(alone) + 3
     assert (alone >= 0).all()
