@@ -25,12 +25,7 @@ from mim_core.config import MIMConfig
 from nowcast.field import schema
 from nowcast.field.errors import WeightsError
 from nowcast.field.scaling import RainScaling
-from nowcast.forecast.amounts import (
-    averaged_in_decibel,
-    expected_decibel,
-    expected_rate,
-    with_total_of,
-)
+from nowcast.forecast.amounts import Amounts
 from nowcast.forecast.regions import WetAreas
 
 if TYPE_CHECKING:
@@ -158,40 +153,32 @@ class RainHead:
             return rate
         return torch.cat([rate, self.confidence * self.logits(output)], dim=-3)
 
-    def weighed(self, said: Tensor, areas: WetAreas | None, *, chances: bool) -> Tensor:
+    def weighed(self, said: Tensor, areas: WetAreas, *, chances: bool) -> Tensor:
         """What is ``said`` (L, H, W) all over the grid, weighed together and ready to be moved out.
 
-        The rate (mm h-1); with an expectation share the rate that the probabilities expect; and the
-        probabilities if asked for. ``said`` is changed in place.
+        The rate (mm h-1), and the probabilities if asked for. ``said`` is changed in place.
         """
-        rate, logits = said[0], said[1:]
-        if len(logits) == 0:
+        if len(said) == 1:
             return said
-        likely = torch.sigmoid(logits if areas is None else areas.shifted(logits))
-        layers = [rate[None]]
+        rate, logits = said[0], areas.shifted(said[1:])
+        likely = torch.sigmoid(logits)
         if self.expectation_share:
-            thresholds = self.thresholds_mm_h
-            decibel = expected_decibel(likely, thresholds_mm_h=thresholds)
-            rate = averaged_in_decibel(rate, decibel, share=self.expectation_share)
-            expected = expected_rate(likely, thresholds_mm_h=thresholds)
-            layers = [rate[None], expected[None]]
-        return torch.cat([*layers, likely] if chances else layers)
+            amounts = Amounts(
+                self.thresholds_mm_h,
+                scaling=self.scaling,
+                slope=self.confidence * self.steepness,
+                share=self.expectation_share,
+            )
+            rate = amounts.field(rate, logits, likely, areas.regions)
+        return torch.cat([rate[None], likely]) if chances else rate[None]
 
-    def areas(self, newest_mm_h: Tensor) -> WetAreas | None:
-        """What the areas that are wet in the newest frame (H, W) say; None where not asked for."""
-        if not self.area_share:
-            return None
+    def areas(self, newest_mm_h: Tensor) -> WetAreas:
+        """What the areas that are wet in the newest frame (H, W) say."""
         return WetAreas(newest_mm_h, thresholds_mm_h=self.thresholds_mm_h, share=self.area_share)
 
     def layers(self, *, chances: bool) -> int:
         """How many layers are moved out."""
-        return 1 + bool(self.expectation_share) + len(self.thresholds_mm_h) * chances
-
-    def parted(self, layers: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the first ``layers`` (L, H, W), moved out: the rate (H, W), and the probabilities."""
-        own = self.layers(chances=False)
-        rate = with_total_of(layers[1], layers[0]) if self.expectation_share else layers[0]
-        return rate, layers[own:]
+        return 1 + len(self.thresholds_mm_h) * chances
 
     def decided(self, *, steps: int) -> NDArray[np.float32] | None:
         """The decisions for ``steps`` leads, (threshold, lead); None where never fixed."""

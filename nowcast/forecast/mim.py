@@ -181,9 +181,8 @@ class Mim:
         sampling = Sampling.of(past)
         with self._mixed():
             for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
-                said, likely = self._loaded.head.parted(layers)
-                rate[lead] = torch.where(said < DRIZZLE_MM_H, 0.0, said)
-                chances[:, lead] = likely[:count]
+                rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
+                chances[:, lead] = layers[1 : 1 + count]
                 if self.effects:
                     effects[lead] = layers[-1]
         ways = displacements(velocity, steps=steps) if self.members else None

@@ -1,4 +1,4 @@
-"""How much of a region reaches a threshold: what the network says, and what does so now.
+"""Regions: what is summed over wide surroundings, and how much of them reaches a threshold.
 
 How likely strong rain is, a network says by the rain that it has learnt from. Where a radar or the
 weather is another, it errs all over a region alike: too much strong rain on a winter's day, too
@@ -20,12 +20,63 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-BLOCK = 256  # cells on a side; a region is three by three blocks, and shifts are linear between
-SAMPLED_EVERY = 5  # cells: probabilities are smooth, and the network's patches have four
-FEW_CELLS = 20.0  # of so few that reach a threshold nothing follows
+BLOCK = 256  # cells on a side; a region is three by three blocks, and what holds is linear between
+SAMPLED_EVERY = 5  # cells: what is summed is smooth, and the network's patches have four
 FURTHEST = 3.0  # that logits are shifted
 SPAN, BINS = 14.0, 113  # logits are counted in bins from minus to plus this
 HALVINGS = 20
+
+
+class Regions:
+    """The regions of a grid, and sums over what is seen of them, from a sample of the cells."""
+
+    def __init__(self, seen: Tensor) -> None:
+        """``seen`` (H, W) says where there is something to be summed."""
+        self.seen = seen
+        rows, columns = (
+            torch.arange(0, length, SAMPLED_EVERY, device=seen.device) for length in seen.shape
+        )
+        self.blocks = (-(-seen.shape[0] // BLOCK), -(-seen.shape[1] // BLOCK))
+        self._samples = torch.nonzero(seen[rows][:, columns].flatten()).squeeze(1)
+        numbers = rows[:, None] // BLOCK * self.blocks[1] + columns // BLOCK
+        self._block_of_sample = numbers.flatten()[self._samples]
+
+    def sampled(self, layers: Tensor) -> Tensor:
+        """The samples (..., n) of ``layers`` (..., H, W)."""
+        thinned = layers[..., ::SAMPLED_EVERY, ::SAMPLED_EVERY].flatten(-2)
+        return thinned[..., self._samples].float()
+
+    def sums(self, samples: Tensor) -> Tensor:
+        """The sums (N, rows, columns) around every block of ``samples`` (N, n)."""
+        blocks = samples.new_zeros((len(samples), self.blocks[0] * self.blocks[1]))
+        blocks.index_add_(1, self._block_of_sample, samples)
+        return _around(blocks.view(-1, *self.blocks))
+
+    def counts(self, bins: Tensor, *, of: int) -> Tensor:
+        """How many samples around every block are in each of the bins: (N, rows, columns, of).
+
+        ``bins`` (N, n) are their numbers.
+        """
+        places = self.blocks[0] * self.blocks[1]
+        layer = torch.arange(len(bins), device=bins.device)[:, None] * places
+        index = (layer + self._block_of_sample) * of + bins
+        counts = torch.bincount(index.flatten(), minlength=len(bins) * places * of)
+        counts = counts.view(len(bins), *self.blocks, of).permute(0, 3, 1, 2).float()
+        return _around(counts.flatten(0, 1)).view(counts.shape).permute(0, 2, 3, 1)
+
+    def totals(self, layers: Tensor) -> Tensor:
+        """The sums around every block of ``layers`` (N, H, W), of all cells that are seen."""
+        shown = torch.where(self.seen, layers, 0.0)
+        return _around(torch.stack([_block_sums(layer) for layer in shown]))
+
+    def parts(self, marked: Tensor) -> Tensor:
+        """Which part of the seen cells around every block is ``marked`` (N, H, W)."""
+        return self.totals(marked.float()) / self.totals(self.seen[None].float()).clamp(min=1.0)
+
+    def between(self, blocks: Tensor) -> Tensor:
+        """What is said for ``blocks`` (rows, columns) at every cell (H, W), linear between them."""
+        wide = functional.interpolate(blocks[None, None], scale_factor=BLOCK, mode="bilinear")
+        return wide[0, 0, : self.seen.shape[0], : self.seen.shape[1]]
 
 
 class WetAreas:
@@ -35,73 +86,50 @@ class WetAreas:
         self, newest_mm_h: Tensor, *, thresholds_mm_h: Sequence[float], share: float
     ) -> None:
         """``newest_mm_h`` (H, W), NaN where unseen; ``share`` of now's area in what is said."""
-        self.share = share
-        seen = torch.isfinite(newest_mm_h)
-        self.cells = _regions(_block_sums(seen)[None])[0].clamp(min=1.0)
-        reached = [_block_sums(newest_mm_h >= (1 - 1e-5) * least) for least in thresholds_mm_h]
-        self.parts = _regions(torch.stack(reached)) / self.cells
-        rows, columns = (
-            torch.arange(SAMPLED_EVERY // 2, length, SAMPLED_EVERY, device=seen.device)
-            for length in seen.shape
-        )
-        self._samples = torch.nonzero(seen[rows][:, columns].flatten()).squeeze(1)
-        blocks = rows[:, None] // BLOCK * self.cells.shape[1] + columns // BLOCK
-        self._blocks = blocks.flatten()[self._samples]
+        self.regions, self.share = Regions(torch.isfinite(newest_mm_h)), share
+        reached = [newest_mm_h >= (1 - 1e-5) * least for least in thresholds_mm_h]
+        self.parts = self.regions.parts(torch.stack(reached)) if share else None
 
     def shifted(self, logits: Tensor) -> Tensor:
         """The ``logits`` (K, H, W) of one lead, changed in place; they never rise with K."""
-        height, width = logits.shape[-2:]
-        shifts = self.shifts(logits)
+        if self.parts is None:
+            return logits
         above = None
-        for layer, shift in zip(logits, shifts, strict=True):
-            between = functional.interpolate(shift[None, None], scale_factor=BLOCK, mode="bilinear")
-            layer.add_(between[0, 0, :height, :width])
+        for layer, shift in zip(logits, self._shifts(logits, self.parts), strict=True):
+            layer.add_(self.regions.between(shift))
             if above is not None:
                 layer.clamp_(max=above)
             above = layer
         return logits
 
-    def shifts(self, logits: Tensor) -> Tensor:
+    def _shifts(self, logits: Tensor, now: Tensor) -> Tensor:
         """By how much the ``logits`` (K, H, W) of every block are shifted, (K, rows, columns)."""
-        counts = self._counted(logits)
+        nearest = (self.regions.sampled(logits) + SPAN) * ((BINS - 1) / (2 * SPAN))
+        counts = self.regions.counts(nearest.round().long().clamp(0, BINS - 1), of=BINS)
         centres = torch.linspace(-SPAN, SPAN, BINS, device=logits.device)
-        total = counts.sum(dim=-1).clamp(min=1.0)
+        total = counts.sum(dim=-1)
 
         def part(shift: Tensor) -> Tensor:
-            return (counts * torch.sigmoid(centres + shift[..., None])).sum(dim=-1) / total
+            likely = torch.sigmoid(centres + shift[..., None])
+            return (counts * likely).sum(dim=-1) / total.clamp(min=1.0)
 
-        few = FEW_CELLS / self.cells
-        now, said = (self.parts + few).log(), (part(torch.zeros_like(total)) + few).log()
-        wanted = ((1.0 - self.share) * said + self.share * now).exp() - few
-        low = torch.full_like(total, -FURTHEST)
-        high = -low
+        wanted = (1.0 - self.share) * part(torch.zeros_like(total)) + self.share * now
+        low, high = torch.full_like(total, -FURTHEST), torch.full_like(total, FURTHEST)
         for _ in range(HALVINGS):
             middle = (low + high) / 2
             less = part(middle) < wanted
             low, high = torch.where(less, middle, low), torch.where(less, high, middle)
-        return torch.where(counts.sum(dim=-1) > 0, (low + high) / 2, 0.0)
-
-    def _counted(self, logits: Tensor) -> Tensor:
-        """How many sampled cells of each region have a logit in a bin, (K, rows, columns, BINS)."""
-        start = SAMPLED_EVERY // 2
-        sampled = logits[:, start::SAMPLED_EVERY, start::SAMPLED_EVERY].flatten(1)
-        nearest = (sampled[:, self._samples].float() + SPAN) * ((BINS - 1) / (2 * SPAN))
-        bins = nearest.round().long()
-        thresholds, (rows, columns) = len(logits), self.cells.shape
-        layer = torch.arange(thresholds, device=logits.device)[:, None] * (rows * columns)
-        index = (layer + self._blocks) * BINS + bins.clamp(0, BINS - 1)
-        counts = torch.bincount(index.flatten(), minlength=thresholds * rows * columns * BINS)
-        counts = counts.view(thresholds, rows, columns, BINS).permute(0, 3, 1, 2).float()
-        return _regions(counts.flatten(0, 1)).view(counts.shape).permute(0, 2, 3, 1)
+        return torch.where(total > 0, (low + high) / 2, 0.0)
 
 
-def _block_sums(marked: Tensor) -> Tensor:
-    """How many cells of each block are ``marked`` (H, W), (rows, columns)."""
-    height, width = marked.shape
-    padded = functional.pad(marked.float(), (0, -width % BLOCK, 0, -height % BLOCK))
-    return functional.avg_pool2d(padded[None], BLOCK)[0] * BLOCK**2
+def _block_sums(layer: Tensor) -> Tensor:
+    """The sum of each block of a ``layer`` (H, W), (rows, columns)."""
+    height, width = layer.shape
+    padded = functional.pad(layer, (0, -width % BLOCK, 0, -height % BLOCK))
+    means: Tensor = functional.avg_pool2d(padded[None], BLOCK)[0]
+    return means * BLOCK**2
 
 
-def _regions(blocks: Tensor) -> Tensor:
+def _around(blocks: Tensor) -> Tensor:
     """Sums (N, rows, columns) over three by three ``blocks``, of those that there are."""
     return functional.avg_pool2d(blocks, 3, stride=1, padding=1) * 9
