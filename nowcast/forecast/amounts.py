@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nowcast.forecast.motion import DRY_DB, DRY_MM_H
+from nowcast.forecast.parts import on_threads, parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,21 +111,44 @@ class Amounts:
     slope: float
     share: float
 
-    def field(self, rate_mm_h: Tensor, logits: Tensor, likely: Tensor, regions: Regions) -> Tensor:
-        """The rate (H, W) in mm h-1, of one that is said, and ``logits`` and ``likely`` (K, H, W).
+    def field(self, rate_mm_h: Tensor, logits: Tensor, regions: Regions) -> Tensor:
+        """The rate (H, W) in mm h-1, of one that is said and ``logits`` of exceedance (K, H, W).
 
-        It has the total around every place that the probabilities expect there.
+        It has the total around every place that the probabilities expect there. Worked on in bands
+        of rows: on a continent the probabilities of all thresholds would not fit beside the logits.
         """
-        decibel = expected_decibel(likely, thresholds_mm_h=self.thresholds_mm_h)
-        expected = expected_rate(likely, thresholds_mm_h=self.thresholds_mm_h)
-        least = averaged_in_decibel(rate_mm_h, decibel, share=self.share)
-        sampled = tuple(map(regions.sampled, (least, logits, decibel)))
-        steps = [math.log(chance / (1.0 - chance)) for chance in EXCEEDED]
-        fields = [self._raised(*sampled, exceeded=logits.new_tensor(step)) for step in steps]
-        *totals, wanted = regions.sums(torch.stack([*fields, regions.sampled(expected)]))
-        exceeded = regions.between(_crossing(steps, totals, wanted))
-        raised = self._raised(least, logits, decibel, exceeded=exceeded)
+        bands = parts(rate_mm_h.shape[0], values_each=rate_mm_h.shape[1], like=rate_mm_h)
+        summary = rate_mm_h.new_empty((3, *rate_mm_h.shape))
+
+        def expect(rows: slice) -> None:
+            likely = torch.sigmoid(logits[:, rows])
+            decibel = expected_decibel(likely, thresholds_mm_h=self.thresholds_mm_h)
+            summary[0, rows] = averaged_in_decibel(rate_mm_h[rows], decibel, share=self.share)
+            summary[1, rows] = decibel
+            summary[2, rows] = expected_rate(likely, thresholds_mm_h=self.thresholds_mm_h)
+
+        on_threads(expect, bands)
+        least, decibel, expected = summary
+        exceeded = self._exceeded(summary, logits, regions)
+        raised = torch.empty_like(rate_mm_h)
+
+        def raise_to(rows: slice) -> None:
+            raised[rows] = self._raised(
+                least[rows], logits[:, rows], decibel[rows], exceeded=exceeded[rows]
+            )
+
+        on_threads(raise_to, bands)
         return _stretched(raised, expected, regions)
+
+    def _exceeded(self, summary: Tensor, logits: Tensor, regions: Regions) -> Tensor:
+        """With which probability the rate that is said may be exceeded, (H, W), as a logit."""
+        (least, decibel, expected), likely = regions.sampled(summary), regions.sampled(logits)
+        steps = [math.log(chance / (1.0 - chance)) for chance in EXCEEDED]
+        fields = [
+            self._raised(least, likely, decibel, exceeded=logits.new_tensor(step)) for step in steps
+        ]
+        *totals, wanted = regions.sums(torch.stack([*fields, expected]))
+        return regions.between(_crossing(steps, totals, wanted))
 
     def _raised(
         self, least: Tensor, logits: Tensor, decibel: Tensor, *, exceeded: Tensor

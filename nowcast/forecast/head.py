@@ -160,8 +160,7 @@ class RainHead:
         """
         if len(said) == 1:
             return said
-        rate, logits = said[0], areas.shifted(said[1:])
-        likely = torch.sigmoid(logits)
+        logits = areas.shifted(said[1:])
         if self.expectation_share:
             amounts = Amounts(
                 self.thresholds_mm_h,
@@ -169,8 +168,11 @@ class RainHead:
                 slope=self.confidence * self.steepness,
                 share=self.expectation_share,
             )
-            rate = amounts.field(rate, logits, likely, areas.regions)
-        return torch.cat([rate[None], likely]) if chances else rate[None]
+            said[0] = amounts.field(said[0], logits, areas.regions)
+        if not chances:
+            return said[:1]
+        logits.sigmoid_()
+        return said
 
     def areas(self, newest_mm_h: Tensor) -> WetAreas:
         """What the areas that are wet in the newest frame (H, W) say."""

@@ -83,7 +83,7 @@ def test_a_field_has_the_total_that_is_expected_and_more_where_more_was_said(slo
     logits = distribution(middle, slope=slope)
     likely = logits.sigmoid()
     rate = SCALING.rate_mm_h(middle)
-    field = AMOUNTS.field(rate, logits, likely, Regions(torch.ones(120, 150, dtype=torch.bool)))
+    field = AMOUNTS.field(rate, logits, Regions(torch.ones(120, 150, dtype=torch.bool)))
     expected = expected_rate(likely, thresholds_mm_h=THRESHOLDS)
     assert field.sum() == pytest.approx(float(expected.sum()), rel=0.02)
     order = middle.flatten().argsort()
@@ -98,10 +98,10 @@ def test_more_rain_goes_where_it_costs_least() -> None:
     middle, slope = storm(120, 150), torch.full((120, 150), 8.0)
     slope[:, 75:] = 2.5
     logits = slope * distribution(middle, slope=1.0)
-    rate, likely = SCALING.rate_mm_h(middle), logits.sigmoid()
+    rate = SCALING.rate_mm_h(middle)
     everywhere = Regions(torch.ones(120, 150, dtype=torch.bool))
     field = Amounts(THRESHOLDS, scaling=SCALING, slope=4.0, share=0.0).field(
-        rate, logits, likely, everywhere
+        rate, logits, everywhere
     )
     stretched = rate * (field.sum() / rate.sum())
     draws = torch.logit(torch.linspace(0.005, 0.995, 100)).view(-1, 1, 1) / slope
@@ -115,13 +115,13 @@ def test_what_is_not_seen_does_not_change_what_is() -> None:
     seen = torch.ones(80, 100, dtype=torch.bool)
     seen[:, 60:] = False
     rate = SCALING.rate_mm_h(middle)
-    alone = AMOUNTS.field(rate, logits, logits.sigmoid(), Regions(seen))
+    alone = AMOUNTS.field(rate, logits, Regions(seen))
     logits[..., 60:], rate[:, 60:] = 9.0, 90.0
-    beside = AMOUNTS.field(rate, logits, logits.sigmoid(), Regions(seen))
+    beside = AMOUNTS.field(rate, logits, Regions(seen))
     torch.testing.assert_close(alone[:, :60], beside[:, :60])
 
 
 def test_dry_fields_stay_dry() -> None:
     logits = torch.full((8, 40, 40), -6.0)
     everywhere = Regions(torch.ones(40, 40, dtype=torch.bool))
-    assert (AMOUNTS.field(torch.zeros(40, 40), logits, logits.sigmoid(), everywhere) == 0).all()
+    assert (AMOUNTS.field(torch.zeros(40, 40), logits, everywhere) == 0).all()
