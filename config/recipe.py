@@ -36,10 +36,11 @@ class ArchiveSource(_Part):
 class NetworkPart(_Part):
     """The size of the network, and whether it is normalised over the whole field.
 
-    Without the norm what a cell is told depends on its surroundings alone: a crop and a continent,
-    a tile and the whole give the same forecast. ``blend_kernel`` and ``cascade_levels`` are those
-    of MIMConfig, ``knows_sampling``, ``sharpens``, ``form``, ``expectation_share``, ``confidence``
-    and ``area_share`` those of RainHead; the last three change what is said, not what is learnt.
+    Without the norm what the network tells a cell depends on its surroundings alone, whether it is
+    in a crop or in a continent, in a tile or in the whole. ``blend_kernel`` and ``cascade_levels``
+    are those of MIMConfig, ``knows_sampling``, ``sharpens``, ``form``, ``expectation_share``,
+    ``confidence`` and ``area_share`` those of RainHead; the last three change what is said, not
+    what is learnt.
     """
 
     hidden: Count = 32
