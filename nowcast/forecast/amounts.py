@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from nowcast.forecast.motion import DRY_DB, DRY_MM_H
-from nowcast.forecast.parts import on_threads, parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +33,7 @@ TAIL_DB = 2.0  # by how much rates exceed the highest threshold in the mean, whe
 TAIL_MM_H = 15.0  # the same in mm h-1: 9 to 11 in Germany and France, 21 in the USA (June 2019)
 # With which probability a rate may be exceeded that is said; what then still lacks is stretched.
 EXCEEDED = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
+BAND = 160  # rows that are worked on at a time
 STRONG_MM_H = 1.0  # of this rate the half is stretched, of stronger ones more
 STRETCHES = (-0.5, 3.0)  # no strong rain becomes less than half, or more than four times as strong
 
@@ -117,27 +117,22 @@ class Amounts:
         It has the total around every place that the probabilities expect there. Worked on in bands
         of rows: on a continent the probabilities of all thresholds would not fit beside the logits.
         """
-        bands = parts(rate_mm_h.shape[0], values_each=rate_mm_h.shape[1], like=rate_mm_h)
+        height = rate_mm_h.shape[0]
+        bands = [slice(top, min(top + BAND, height)) for top in range(0, height, BAND)]
         summary = rate_mm_h.new_empty((3, *rate_mm_h.shape))
-
-        def expect(rows: slice) -> None:
+        for rows in bands:
             likely = torch.sigmoid(logits[:, rows])
             decibel = expected_decibel(likely, thresholds_mm_h=self.thresholds_mm_h)
             summary[0, rows] = averaged_in_decibel(rate_mm_h[rows], decibel, share=self.share)
             summary[1, rows] = decibel
             summary[2, rows] = expected_rate(likely, thresholds_mm_h=self.thresholds_mm_h)
-
-        on_threads(expect, bands)
         least, decibel, expected = summary
         exceeded = self._exceeded(summary, logits, regions)
         raised = torch.empty_like(rate_mm_h)
-
-        def raise_to(rows: slice) -> None:
+        for rows in bands:
             raised[rows] = self._raised(
                 least[rows], logits[:, rows], decibel[rows], exceeded=exceeded[rows]
             )
-
-        on_threads(raise_to, bands)
         return _stretched(raised, expected, regions)
 
     def _exceeded(self, summary: Tensor, logits: Tensor, regions: Regions) -> Tensor:
