@@ -45,13 +45,12 @@ PARTS_OF_A_CHANCE = 1024
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
 # What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
-# channels. At once: without probabilities. In tiles: with those of two leads (23 GB in all), and
-# without, 12 leads (11.7 GB). A process that asks for more than there is gets killed without a
-# word: refused before.
+# channels. At once: without probabilities. In tiles: with those of two leads, and without, 3 leads
+# (18.7 GB). A process that asks for more than there is gets killed without a word: refused before.
 BYTES_AT_ONCE = 26
-BYTES_IN_TILES = 29
-BYTES_IN_TILES_OF_RATES = 16
-SHARE_OF_MEMORY = 0.7
+BYTES_IN_TILES = 32
+BYTES_IN_TILES_OF_RATES = 24
+SHARE_OF_MEMORY = 0.8
 LEAD_DIMS = ("lead_time", *schema.CELL_DIMS)
 
 
