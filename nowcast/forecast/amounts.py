@@ -33,7 +33,9 @@ TAIL_DB = 2.0  # by how much rates exceed the highest threshold in the mean, whe
 TAIL_MM_H = 15.0  # the same in mm h-1: 9 to 11 in Germany and France, 21 in the USA (June 2019)
 # With which probability a rate may be exceeded that is said; what then still lacks is stretched.
 EXCEEDED = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
-BAND = 160  # rows that are worked on at a time
+# Rows that are worked on at a time. One band after the other: on threads of their own (``parts``)
+# each starts torch's threads anew, and a forecast took a quarter longer.
+BAND = 160
 STRONG_MM_H = 1.0  # of this rate the half is stretched, of stronger ones more
 STRETCHES = (-0.5, 3.0)  # no strong rain becomes less than half, or more than four times as strong
 

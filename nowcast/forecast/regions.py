@@ -69,10 +69,9 @@ class Regions:
         shown = torch.where(self.seen, layers, 0.0)
         return _around(torch.stack([_block_sums(layer) for layer in shown]))
 
-    def part(self, marked: Tensor) -> Tensor:
-        """Which part of the seen cells around every block is ``marked`` (H, W)."""
-        here, seen = (self.totals(layer[None].float())[0] for layer in (marked, self.seen))
-        return here / seen.clamp(min=1.0)
+    def total(self, marked: Tensor) -> Tensor:
+        """How many of the seen cells around every block are ``marked`` (H, W), (rows, columns)."""
+        return self.totals(marked[None].float())[0]
 
     def between(self, blocks: Tensor) -> Tensor:
         """What is said for ``blocks`` (rows, columns) at every cell (H, W), linear between them."""
@@ -88,11 +87,14 @@ class WetAreas:
     ) -> None:
         """``newest_mm_h`` (H, W), NaN where unseen; ``share`` of now's area in what is said."""
         self.regions, self.share = Regions(torch.isfinite(newest_mm_h)), share
-        # One threshold after the other: on a continent all at once would not fit in memory.
-        reached = [
-            self.regions.part(newest_mm_h >= (1 - 1e-5) * least) for least in thresholds_mm_h
-        ]
-        self.parts = torch.stack(reached) if share else None
+        self.parts = None
+        if share:
+            # One threshold after the other: on a continent all at once would not fit in memory.
+            reached = [
+                self.regions.total(newest_mm_h >= (1 - 1e-5) * least) for least in thresholds_mm_h
+            ]
+            cells = self.regions.total(self.regions.seen).clamp(min=1.0)
+            self.parts = torch.stack(reached) / cells
 
     def shifted(self, logits: Tensor) -> Tensor:
         """The ``logits`` (K, H, W) of one lead, changed in place; they never rise with K."""

@@ -63,6 +63,7 @@ def test_the_wider_recipe_begins_as_the_one_that_ships() -> None:
     ships, wider = RECIPES.named("radar"), RECIPES.named("radar-wider")
     assert wider.network == ships.network
     assert wider.validation == ships.validation
+    assert wider.variety == ships.variety
     first = [source for source in wider.sources if source.from_step == 0]
     late = {source.from_step for source in wider.sources if source not in first}
     assert tuple(first) == ships.sources
