@@ -9,9 +9,10 @@ peepholes of a pixel belong to one grid; networks with either are refused.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ from torch import Tensor
 from mim_core.config import MIMConfig
 from mim_core.model import MIM, NetworkState
 from mim_core.nested import each
+
+Kept = TypeVar("Kept", Tensor, tuple[Tensor, ...])
 
 # Convolutions one after another on the way through the first layer, and through each block above.
 _FIRST = {"st_lstm": 1, "predrnn_st_lstm": 2, "causal_lstm": 3}
@@ -91,14 +94,15 @@ def step_in_tiles(
     *,
     side: int = 192,
     consume: bool = False,
-    keep: Callable[[Tensor], Tensor] = _as_it_is,
-) -> tuple[Tensor, NetworkState]:
+    keep: Callable[[Tensor], Kept] = _as_it_is,  # type: ignore[assignment]  # of a type variable
+) -> tuple[Kept, NetworkState]:
     """``network.step(frame, state)`` in tiles of ``side`` patched pixels; no gradient flows.
 
     A field that is no larger is stepped as it is: tiles cost their surroundings, and a copy.
     ``frame`` is (B, C, H, W), patched. With ``consume`` the new state is written over the old one,
     which saves the memory of a state. ``keep`` says what of a prediction is wanted, say
-    ``network.field``. Raises ValueError for a network that cannot be tiled.
+    ``network.field``, as one tensor or as several. Raises ValueError for a network that cannot be
+    tiled.
     """
     if not can_tile(network.config):
         raise ValueError(
@@ -110,7 +114,7 @@ def step_in_tiles(
         prediction, new = network.step(frame, state)
         return keep(prediction), new
     halo = reach(network.config)
-    whole: tuple[Tensor, NetworkState] | None = None
+    whole: tuple[Kept, NetworkState] | None = None
     above: NetworkState | None = None  # the last rows of the old state that were written over
 
     def room(part: Tensor, old: Tensor | None) -> Tensor:
@@ -121,17 +125,24 @@ def step_in_tiles(
         return torch.empty(shape, dtype=part.dtype, device=part.device, memory_format=layout)
 
     for rows in _spans(height, side=side, halo=halo):
-        made = []
+        below = None
+        if consume and halo > 0:
+            below = each(partial(_last_rows, rows=rows, count=halo), state, above)
+        # A tile is written once those that see the old state below it are through.
+        waiting: deque[tuple[_Tile, tuple[Kept, NetworkState]]] = deque()
         for columns in _spans(width, side=side, halo=halo):
             tile = _Tile(rows, columns)
             prediction, new = network.step(tile.cut(frame), each(tile.cut, state, above))
-            made.append((tile, (keep(prediction), new)))
-        if whole is None:
-            whole = each(room, made[0][1], (None, state if consume else None))
-        if consume and halo > 0:
-            above = each(partial(_last_rows, rows=rows, count=halo), state, above)
-        for tile, part in made:
-            each(tile.paste, part, whole)
+            waiting.append((tile, (keep(prediction), new)))
+            del prediction, new
+            if whole is None:
+                whole = each(room, waiting[0][1], (None, state if consume else None))
+            while waiting and waiting[0][0].columns.stop <= columns.stop - halo:
+                done, part = waiting.popleft()
+                each(done.paste, part, whole)
+        for done, part in waiting:
+            each(done.paste, part, whole)
+        above = below
     assert whole is not None  # a field has at least one tile
     return whole
 

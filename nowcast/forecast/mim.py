@@ -170,16 +170,16 @@ class Mim:
         self, past: schema.Radar, motion: NDArray[np.float32], *, steps: int
     ) -> tuple[Rates, Rates | None, Rates | None, Rates | None]:
         """Rates (steps, y, x), and chances, members and effects, each None where not asked for."""
-        frames = torch.from_numpy(past["rainfall_rate"].values[-self.history :].copy())
-        frames, velocity = frames.to(self.device), torch.from_numpy(motion).to(self.device)
-        says_chances = self._says_chances(frames.shape[1:], steps=steps)
-        rate = torch.empty((steps, *frames.shape[1:]))
+        shape = past["rainfall_rate"].shape[1:]
+        says_chances = self._says_chances(shape, steps=steps)
+        velocity = torch.from_numpy(motion).to(self.device)
+        rate = torch.empty((steps, *shape))
         count = len(self.thresholds_mm_h) if says_chances else 0
         chances = torch.empty((count, *rate.shape))
         effects = torch.empty(rate.shape if self.effects else 0)
         sampling = Sampling.of(past)
         with self._mixed():
-            for lead, layers in enumerate(self._layers(frames, velocity, sampling, steps=steps)):
+            for lead, layers in enumerate(self._layers(past, velocity, sampling, steps=steps)):
                 rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
                 chances[:, lead] = layers[1 : 1 + count]
                 if self.effects:
@@ -195,10 +195,11 @@ class Mim:
         )
 
     def _layers(
-        self, frames: Tensor, velocity: Tensor, sampling: Sampling, *, steps: int
+        self, past: schema.Radar, velocity: Tensor, sampling: Sampling, *, steps: int
     ) -> Iterator[Tensor]:
         """For each lead what the head says, moved out, and effects below it: (L, y, x)."""
         network, head, _ = self._loaded
+        frames = torch.tensor(past["rainfall_rate"].values[-self.history :], device=self.device)
         velocity = velocity if head.moves_along else torch.zeros_like(velocity)
         ways = paths(velocity, steps=steps)
         if not bool((frames > DRIZZLE_MM_H).any()):  # dry in, dry out

@@ -13,12 +13,13 @@ from mim_core.tiles import can_tile, step_in_tiles
 from nowcast.forecast.advect import Carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor
 
     from mim_core.model import MIM, NetworkState
     from nowcast.forecast.head import RainHead, Sampling
+    from nowcast.forecast.regions import WetAreas
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,28 @@ def moved_out(
     where the air comes from what was not seen in the newest frame. One lead at a time, so that a
     continent needs the memory of the network's state and of a few maps.
     """
+    newest, given = frames[-1].clone(), len(frames)
     inputs = (head.inputs(frame, sampling) for frame in frames)
-    outputs = at_issue_time(inputs, network=network, head=head, given=len(frames), beside=beside)
+    del frames  # a continent's are gone when the network has seen the last of them
+    outputs = at_issue_time(inputs, network=network, head=head, given=given, beside=beside)
     carry = Carrier(
-        torch.isfinite(frames[-1]), layers=head.layers(chances=beside.chances) + beside.effects
+        torch.isfinite(newest), layers=head.layers(chances=beside.chances) + beside.effects
     )
-    areas = head.areas(frames[-1])
-    for way, (said, silent) in zip(ways, outputs, strict=False):
-        layers = head.weighed(said, areas, chances=beside.chances)
-        if silent is not None:
-            without = head.weighed(silent, areas, chances=False)
-            layers = torch.cat([layers, layers[:1] - without[:1]])
-        yield carry(layers, way)
+    areas = head.areas(newest)
+    del inputs, newest
+    for way in ways:
+        yield carry(_weighed(*next(outputs), head=head, areas=areas, beside=beside), way)
+
+
+def _weighed(
+    said: Tensor, silent: Tensor | None, *, head: RainHead, areas: WetAreas, beside: Beside
+) -> Tensor:
+    """The layers that are moved out, of what is ``said``, and said with silent differences."""
+    layers = head.weighed(said, areas, chances=beside.chances)
+    if silent is None:
+        return layers
+    without = head.weighed(silent, areas, chances=False)
+    return torch.cat([layers, layers[:1] - without[:1]])
 
 
 def at_issue_time(
@@ -75,17 +86,19 @@ def at_issue_time(
     step, from the same state, when the network's differences are silent; else with None.
     """
     config = network.config
-    fed_channels = config.in_channels
 
-    def keep(prediction: Tensor) -> Tensor:
+    def keep(prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Of a patched prediction what is fed back, and what is said: no other channel is kept."""
-        channels = network.as_channels(prediction)
-        said = head.said(channels, chances=beside.chances)
-        return torch.cat([channels[:, :, :fed_channels], said], dim=2).flatten(1, 2)
+        said = head.said(network.as_channels(prediction), chances=beside.chances)
+        return network.field(prediction), said.flatten(1, 2)
 
     def step(
-        fed: Tensor, state: NetworkState | None, *, consume: bool = True
-    ) -> tuple[Tensor, NetworkState]:
+        fed: Tensor,
+        state: NetworkState | None,
+        *,
+        keep: Callable[[Tensor], tuple[Tensor, ...]] = keep,
+        consume: bool = True,
+    ) -> tuple[tuple[Tensor, ...], NetworkState]:
         if can_tile(config):
             return step_in_tiles(network, fed, state, consume=consume, keep=keep)
         prediction, new = network.step(fed, state)
@@ -96,23 +109,24 @@ def at_issue_time(
         padded = torch.nn.functional.pad(frame[None], padding, mode="replicate")
         return to_patches(padded, patch=config.patch)
 
-    def parted(kept: Tensor) -> tuple[Tensor, Tensor]:
-        """What is fed back, patched, and what is said, (L, H, W)."""
-        channels = network.as_channels(kept)
-        said = from_patches(channels[:, :, fed_channels:].flatten(1, 2), patch=config.patch)
-        return channels[:, :, :fed_channels].flatten(1, 2), said[0, :, :height, :width]
+    def on_grid(said: Tensor) -> Tensor:
+        """What is said, (L, H, W), of patches."""
+        return from_patches(said, patch=config.patch)[0, :, :height, :width]
 
     state: NetworkState | None = None
     for number, frame in enumerate(inputs, start=1):
         height, width = frame.shape[-2:]
         fed = patched(frame)
         if number < given:
-            _, state = step(fed, state)
+            _, state = step(fed, state, keep=lambda _: ())
+    del inputs, frame
     while True:
         silent = None
         if beside.effects:
             with differences_silent(network):
-                _, silent = parted(step(fed, state, consume=False)[0])
-        kept, state = step(fed, state)
-        fed, said = parted(kept)
+                (_, silent), _ = step(fed, state, consume=False)
+            silent = on_grid(silent)
+        (fed, said), state = step(fed, state)
+        said = on_grid(said)
         yield said, silent
+        del said, silent  # before the next step
