@@ -58,15 +58,18 @@ def displacements(motion: Tensor, *, steps: int, substeps: int = 1) -> Tensor:
 
 
 def paths(motion: Tensor, *, steps: int) -> Iterator[Tensor]:
-    """The ``displacements`` of 1 to ``steps`` time steps one by one, in the memory of a few."""
+    """The ``displacements`` of 1 to ``steps`` one by one, each written over the one before."""
     part = _part(motion, substeps=1)
-    going = {rows.start: _trajectory(part, rows, steps=steps, substeps=1) for rows in _bands(part)}
+    way = torch.zeros(motion.shape, device=motion.device)
+    going = {
+        rows.start: _trajectory(part, rows, steps=steps, substeps=1, into=way)
+        for rows in _bands(part)
+    }
+
+    def go_on(rows: slice) -> None:
+        next(going[rows.start])
+
     for _ in range(steps):
-        way = torch.empty(motion.shape, device=motion.device)
-
-        def go_on(rows: slice, way: Tensor = way) -> None:
-            way[:, rows] = next(going[rows.start])
-
         _in_bands(go_on, fields=part)
         yield way
 
@@ -205,8 +208,13 @@ def _bands(fields: Tensor) -> list[slice]:
     return parts(height, values_each=width, like=fields)
 
 
-def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iterator[Tensor]:
-    """The displacement (2, rows, W) after each step; the same memory, moved on, every time."""
+def _trajectory(
+    part: Tensor, rows: slice, *, steps: int, substeps: int, into: Tensor | None = None
+) -> Iterator[Tensor]:
+    """The displacement (2, rows, W) after each step; the same memory, moved on, every time.
+
+    Where ``into`` (2, H, W) is given, of zeros, it is the rows of that.
+    """
     height, width = part.shape[-2:]
     x, along = _coordinates(width, slice(0, width), device=part.device)
     y, down = _coordinates(height, rows, device=part.device)
@@ -218,12 +226,12 @@ def _trajectory(part: Tensor, rows: slice, *, steps: int, substeps: int) -> Iter
         # Beyond the edge the motion is that of the edge.
         return F.grid_sample(part, places, padding_mode="border", align_corners=True)
 
-    motion_here = part[:, :, rows]
-    displacement = torch.zeros_like(motion_here)
+    here = part[:, :, rows]
+    displacement = torch.zeros_like(here) if into is None else into[None, :, rows]
     for step in range(steps * substeps):
-        if step > 0:
-            motion_here = motion_at(displacement)
+        motion_here = here if step == 0 else motion_at(displacement)
         displacement -= motion_at(torch.sub(displacement, motion_here, alpha=0.5))
+        del motion_here  # many are under way at once: see paths
         if (step + 1) % substeps == 0:
             yield displacement[0]
 

@@ -130,12 +130,11 @@ class Amounts:
             summary[2, rows] = expected_rate(likely, thresholds_mm_h=self.thresholds_mm_h)
         least, decibel, expected = summary
         exceeded = self._exceeded(summary, logits, regions)
-        raised = torch.empty_like(rate_mm_h)
         for rows in bands:
-            raised[rows] = self._raised(
+            least[rows] = self._raised(
                 least[rows], logits[:, rows], decibel[rows], exceeded=exceeded[rows]
             )
-        return _stretched(raised, expected, regions)
+        return _stretched(least, expected, regions)
 
     def _exceeded(self, summary: Tensor, logits: Tensor, regions: Regions) -> Tensor:
         """With which probability the rate that is said may be exceeded, (H, W), as a logit."""
@@ -169,7 +168,6 @@ def _crossing(steps: Sequence[float], totals: Sequence[Tensor], wanted: Tensor) 
 def _stretched(rate_mm_h: Tensor, expected_mm_h: Tensor, regions: Regions) -> Tensor:
     """The rate (H, W) with its strong rain stretched to the total expected around every place."""
     strong = rate_mm_h * rate_mm_h / (rate_mm_h + STRONG_MM_H)
-    fields = torch.stack([rate_mm_h, strong, expected_mm_h])
-    said, stronger, expected = regions.totals(fields)
+    said, stronger, expected = regions.totals((rate_mm_h, strong, expected_mm_h))
     lacking = (expected - said) / stronger.clamp(min=1e-6)
-    return rate_mm_h + regions.between(lacking.clamp(*STRETCHES)) * strong
+    return strong.mul_(regions.between(lacking.clamp(*STRETCHES))).add_(rate_mm_h)

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -64,14 +64,14 @@ class Regions:
         counts = counts.view(len(bins), *self.blocks, of).permute(0, 3, 1, 2).float()
         return _around(counts.flatten(0, 1)).view(counts.shape).permute(0, 2, 3, 1)
 
-    def totals(self, layers: Tensor) -> Tensor:
-        """The sums around every block of ``layers`` (N, H, W), of all cells that are seen."""
-        shown = torch.where(self.seen, layers, 0.0)
-        return _around(torch.stack([_block_sums(layer) for layer in shown]))
+    def totals(self, layers: Iterable[Tensor]) -> Tensor:
+        """The sums (N, rows, columns) around every block of N ``layers`` (H, W), of seen cells."""
+        sums = [_block_sums(torch.where(self.seen, layer, 0.0)) for layer in layers]
+        return _around(torch.stack(sums))
 
     def total(self, marked: Tensor) -> Tensor:
         """How many of the seen cells around every block are ``marked`` (H, W), (rows, columns)."""
-        return self.totals(marked[None].float())[0]
+        return self.totals([marked.float()])[0]
 
     def between(self, blocks: Tensor) -> Tensor:
         """What is said for ``blocks`` (rows, columns) at every cell (H, W), linear between them."""

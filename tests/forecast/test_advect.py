@@ -133,7 +133,7 @@ def test_layers_with_one_mask_are_carried_as_they_are_warped() -> None:
 
 def test_paths_one_by_one_are_the_displacements() -> None:
     motion = turning(70, 900, degrees=6)  # several bands
-    ways = list(paths(motion, steps=3))
+    ways = [way.clone() for way in paths(motion, steps=3)]
     assert torch.equal(torch.stack(ways), displacements(motion, steps=3))
     assert list(paths(motion, steps=0)) == []
 
