@@ -126,6 +126,16 @@ def quantiles(
     drier = 0 if wettest is None else members - wettest
     exceeded = _exceedances(members, like=probabilities)[drier:]
     exceeded = exceeded.view(-1, *(1 for _ in probabilities.shape[1:]))
+    return rate_exceeded(probabilities, exceeded, thresholds_mm_h=thresholds_mm_h)
+
+
+def rate_exceeded(
+    probabilities: Tensor, exceeded: Tensor, *, thresholds_mm_h: Sequence[float]
+) -> Tensor:
+    """The rates (M, ...) in mm h-1 that are ``exceeded`` (M, ... or 1s) so often, descending in M.
+
+    Of ``probabilities`` (K, ...) as in ``quantiles``.
+    """
     levels = [math.log(threshold) for threshold in thresholds_mm_h]
     shape = (len(exceeded), *probabilities.shape[1:])
     logarithm = torch.full(shape, levels[0], device=exceeded.device)

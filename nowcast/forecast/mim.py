@@ -25,6 +25,7 @@ from nowcast.forecast.motion import decibel, motion_of
 from nowcast.forecast.noise import NoiseSource
 from nowcast.forecast.quality import quality_flag
 from nowcast.forecast.rollout import Beside, moved_out
+from nowcast.forecast.texture import tuned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -228,17 +229,26 @@ class Mim:
         self, chances: Tensor, sampling: Sampling, *, past: schema.Radar, ways: Tensor
     ) -> Tensor:
         """The members (member, lead, y, x), with the texture of the newest frame."""
-        newest = torch.from_numpy(decibel(past["rainfall_rate"].values[-1]))
-        noise = NoiseSource.like(
-            newest,
+        newest = past["rainfall_rate"].values[-1]
+        like = NoiseSource.like(
+            torch.from_numpy(decibel(newest)),
             cell_km=sampling.cell_km,
             step_minutes=sampling.step_minutes,
+        )
+        ways = ways.cpu()
+        noise = tuned(
+            like,
+            torch.from_numpy(newest),
+            chances,
+            thresholds_mm_h=self.thresholds_mm_h,
+            displacement=ways,
+            seed=self.seed,
         )
         return ensemble(
             chances,
             thresholds_mm_h=self.thresholds_mm_h,
             noise=noise,
-            displacement=ways.cpu(),
+            displacement=ways,
             members=self.members,
             seed=self.seed,
         )

@@ -17,6 +17,7 @@ from scipy.fft import next_fast_len
 
 from mim_core.sampling import generator_at
 from nowcast.forecast.parts import on_threads
+from nowcast.forecast.spectrum import Bands, isotropic, taper, wavenumbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,8 @@ class NoiseSource:
         persistence: what is left of every wave after one time step, 0 to 1, of the same shape.
         period: (h, w), after which the noise repeats itself; not below the shape.
         shape: (H, W).
+        louder: by how much the power of each of the ``Bands`` is raised at each lead, in dB,
+            (leads, BANDS), leads beyond as the last; None for nothing.
 
     """
 
@@ -60,6 +63,7 @@ class NoiseSource:
     persistence: Tensor
     period: tuple[int, int]
     shape: tuple[int, int]
+    louder: Tensor | None = None
 
     @classmethod
     def like(
@@ -74,13 +78,15 @@ class NoiseSource:
         height, width = field.shape
         # Of small factors alone: a transform of 640x710 takes three times as long as of 640x720.
         period = next_fast_len(height, real=True), next_fast_len(width, real=True)
-        wavenumber = _wavenumbers(period, like=field)  # cycles a cell
+        wavenumber = wavenumbers(period, device=field.device)
         anomaly = field - field.mean()
         if (field > field.min()).float().mean() < _LEAST_WET:
             amplitude = wavenumber.clamp(min=1.0 / max(field.shape)) ** (-_SLOPE / 2)
         else:
-            amplitude = torch.fft.rfft2(anomaly * _taper(field), s=period).abs()
-            amplitude = _isotropic(amplitude, wavenumber)
+            amplitude = torch.fft.rfft2(
+                anomaly * taper((height, width), device=field.device), s=period
+            )
+            amplitude = isotropic(amplitude.abs(), wavenumber)
         amplitude = amplitude.clone()
         amplitude[0, 0] = 0.0  # no mean: noise neither adds rain nor takes it away
         amplitude *= _unit_variance(amplitude, width=period[1])
@@ -100,11 +106,7 @@ class NoiseSource:
         waves_parts, fresh_parts = _as_real(waves), _as_real(fresh)
         persistence = self.persistence.repeat_interleave(2, dim=1)
         renewed = torch.sqrt(1.0 - persistence**2)
-        amplitude = self.amplitude.clone()
-        # Waves along the columns alone stand there twice, each the conjugate of the other, if they
-        # are of a real field. Drawn one by one they are not, and half of their power is imaginary.
-        amplitude[:, _along_columns(self.period[1])] *= 2.0**0.5
-        amplitude = amplitude.repeat_interleave(2, dim=1)
+        bands = Bands(self.period, device=device)
 
         def draw(number: slice) -> None:
             fresh[number].normal_(generator=generators[number.start])
@@ -112,6 +114,12 @@ class NoiseSource:
         for lead in range(leads):
             on_threads(draw, one_by_one)
             made = torch.empty((members, *self.shape), device=device)
+            amplitude = self.amplitude_at(lead, bands).clone()
+            # Waves along the columns alone stand there twice, each the conjugate of the other, if
+            # they are of a real field. Drawn one by one they are not, and half of their power is
+            # imaginary.
+            amplitude[:, _along_columns(self.period[1])] *= 2.0**0.5
+            amplitude = amplitude.repeat_interleave(2, dim=1)
             # At once the transforms of 20 fields take three times as long.
             for number in range(drawn):
                 if lead == 0:
@@ -123,6 +131,14 @@ class NoiseSource:
                 first = MEMBERS_A_FIELD * number
                 self._write(field, made[first : first + MEMBERS_A_FIELD])
             yield made
+
+    def amplitude_at(self, lead: int, bands: Bands) -> Tensor:
+        """The amplitude of every wave at a lead from 0 on, of ``bands`` of the period."""
+        if self.louder is None:
+            return self.amplitude
+        decibel = bands.spread(self.louder[min(lead, len(self.louder) - 1)])
+        amplitude = self.amplitude * 10.0 ** (decibel / 20.0)
+        return amplitude * _unit_variance(amplitude, width=self.period[1])
 
     def _write(self, field: Tensor, made: Tensor) -> None:
         """Write what a ``field`` gives for up to ``MEMBERS_A_FIELD`` members, (1 or more, H, W).
@@ -166,31 +182,3 @@ def _unit_variance(amplitude: Tensor, *, width: int) -> float:
     power = 2.0 * amplitude.double() ** 2
     power[:, _along_columns(width)] /= 2.0
     return amplitude.shape[0] * width / max(math.sqrt(float(power.sum())), 1e-12)
-
-
-def _wavenumbers(period: tuple[int, int], *, like: Tensor) -> Tensor:
-    """Of every wave of rfft2, in cycles a cell: (h, w // 2 + 1)."""
-    down = torch.fft.fftfreq(period[0], device=like.device)
-    along = torch.fft.rfftfreq(period[1], device=like.device)
-    return torch.hypot(down[:, None], along[None, :])
-
-
-def _taper(field: Tensor) -> Tensor:
-    """A Hann window in both directions: the edges of the grid are no waves."""
-    height, width = (
-        torch.hann_window(length, periodic=False, device=field.device) for length in field.shape
-    )
-    return height[:, None] * width[None, :]
-
-
-def _isotropic(amplitude: Tensor, wavenumber: Tensor) -> Tensor:
-    """The amplitude as the root of the mean power at each distance from zero.
-
-    One field is one draw from its spectrum; the mean over all directions is closer to it.
-    """
-    bins = int(max(amplitude.shape)) // 2
-    ring = (wavenumber * 2 * bins).long().clamp(max=bins).flatten()
-    power = torch.zeros(bins + 1, device=amplitude.device)
-    power.index_add_(0, ring, amplitude.flatten() ** 2)
-    count = torch.bincount(ring, minlength=bins + 1).clamp(min=1)
-    return torch.sqrt(power / count)[ring].reshape(amplitude.shape)
