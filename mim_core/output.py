@@ -11,13 +11,27 @@ from mim_core.config import MIMConfig
 from mim_core.patches import from_patches, to_patches
 
 
-def output_layer(config: MIMConfig) -> nn.Conv2d:
+class PixelByPixel(nn.Conv2d):
+    """A 1x1 convolution whose maps lie channel by channel, however its input lies.
+
+    What follows it parts them into channels: of channels-last maps that takes four times as long.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As ``nn.Conv2d``."""
+        assert self.bias is not None
+        weight = self.weight.flatten(1).expand(len(x), -1, -1)
+        said = torch.bmm(weight, x.flatten(2)).add_(self.bias[:, None])
+        return said.unflatten(2, x.shape[-2:])
+
+
+def output_layer(config: MIMConfig) -> PixelByPixel:
     """From the hidden state on top to a prediction, by a 1x1 convolution; zero where residual.
 
     Below the prediction's channels stand those that ``scales_let_go`` takes, one a scale.
     """
     channels = config.patched_out_channels + config.cascade_levels
-    layer = nn.Conv2d(config.num_hidden[-1], channels, 1)
+    layer = PixelByPixel(config.num_hidden[-1], channels, 1)
     nn.init.xavier_uniform_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
