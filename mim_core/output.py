@@ -22,7 +22,7 @@ class PixelByPixel(nn.Conv2d):
         assert self.bias is not None
         weight = self.weight.flatten(1).expand(len(x), -1, -1)
         said = torch.bmm(weight, x.flatten(2)).add_(self.bias[:, None])
-        return said.unflatten(2, x.shape[-2:])
+        return said.view(len(x), -1, *x.shape[-2:])
 
 
 def output_layer(config: MIMConfig) -> PixelByPixel:
