@@ -21,6 +21,7 @@ from nowcast import build
 from nowcast.forecast.classical import Steps
 from nowcast.forecast.mim import Mim
 from nowcast.forecast.shipped import shipped_weights
+from nowcast.large_blocks import keep_large_blocks
 
 if TYPE_CHECKING:
     from nowcast.forecast.base import Nowcaster
@@ -67,4 +68,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    keep_large_blocks(sys.orig_argv[1:])  # as the command line does; STEPS has it too
     raise SystemExit(main())

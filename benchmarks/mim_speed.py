@@ -11,7 +11,6 @@ else runs.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,14 +24,9 @@ from benchmarks.openstl_mim import OpenSTLMIM
 from mim_core import interop
 from mim_core.model import MIM
 from mim_core.speed import accelerated
+from nowcast.large_blocks import keep_large_blocks
 
 HIDDEN, LAYERS, KERNEL, PATCH, SIDE = 128, 4, 5, 4, 64
-# glibc gives large tensors back and takes them anew, page by page, unless it is told not to.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-    "MALLOC_TOP_PAD_": "268435456",
-}
 Run = Callable[[], object]
 
 
@@ -242,7 +236,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
-        # glibc reads them when a process starts.
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, **KEEP_MEMORY})
+    keep_large_blocks(sys.orig_argv[1:])
     main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -26,7 +25,10 @@ from nowcast.cli import (
     view,
 )
 from nowcast.field.errors import NowcastError
+from nowcast.large_blocks import keep_large_blocks
 
+# Commands that work on large tensors.
+HEAVY = {"run", "hindcast", "train", "demo", "verify", "decide", "benchmark"}
 EPILOGUE = (
     "Exit codes: 0 done, 1 failed, 2 wrong use, 65 unusable data, 66 missing frames, "
     "69 no method could answer, 73 cannot write, 75 done by another process already, "
@@ -81,9 +83,8 @@ def _options(
 
 def main() -> None:
     """Run the program; a user's mistake is one sentence and an exit code, no traceback."""
-    # Large tensors come and go: glibc would map and unmap each of them, page by page. It reads this
-    # when a process starts, so the program starts itself once more.
-    _keep_large_blocks()
+    if HEAVY & set(sys.argv[1:2]):
+        keep_large_blocks(["-m", "nowcast", *sys.argv[1:]])
     try:
         app()
     except NowcastError as error:
@@ -92,18 +93,3 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("nowcast: interrupted", err=True)
         sys.exit(130)
-
-
-def _keep_large_blocks() -> None:
-    wanted = {
-        "MALLOC_MMAP_THRESHOLD_": "4294967296",
-        "MALLOC_TRIM_THRESHOLD_": "17179869184",
-        "MALLOC_TOP_PAD_": "268435456",
-    }
-    heavy = {"run", "hindcast", "train", "demo", "verify", "decide", "benchmark"} & set(
-        sys.argv[1:2]
-    )
-    if heavy and sys.platform == "linux" and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
-        os.execve(
-            sys.executable, [sys.executable, "-m", "nowcast", *sys.argv[1:]], os.environ | wanted
-        )
