@@ -83,6 +83,22 @@ def test_what_is_not_wanted_of_a_prediction_takes_no_room() -> None:
     assert found.shape[1] == 8
 
 
+def test_several_parts_of_a_prediction_may_be_kept_or_none() -> None:
+    net = network(out_channels=5, patch=2, num_hidden=(4, 4))
+    frame = torch.randn(1, 8, 20, 30, dtype=torch.float64)
+    whole, state = net.step(frame, None)
+
+    def fed_and_first(prediction: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return net.field(prediction), prediction[:, :1]
+
+    (fed, first), _ = step_in_tiles(net, frame, None, side=8, keep=fed_and_first)
+    torch.testing.assert_close(fed, net.field(whole), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(first, whole[:, :1], rtol=1e-9, atol=1e-12)
+    nothing, alone = step_in_tiles(net, frame, None, side=8, keep=lambda _: ())
+    assert nothing == ()
+    torch.testing.assert_close(alone.memory, state.memory, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("first", ["st_lstm", "predrnn_st_lstm", "causal_lstm"])
 def test_a_step_does_not_look_beyond_its_reach(first: str) -> None:
     net = network(first_layer=first, difference_input="figure")
