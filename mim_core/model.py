@@ -48,6 +48,11 @@ class MIM(Recurrent):
 
         ``state`` is None before the first frame. Shapes: (B, C, H, W) -> (B, C_out, H, W).
         """
+        top, new = self.advance(frame, state)
+        return self._predict(top, frame), new
+
+    def advance(self, frame: Tensor, state: NetworkState | None) -> tuple[Tensor, NetworkState]:
+        """As ``step``, with the hidden state on top instead of a prediction: half-way to it."""
         first, memory = self.first(
             frame,
             None if state is None else state.first,
@@ -66,8 +71,7 @@ class MIM(Recurrent):
             )
             differences.append(difference)
             blocks.append(below)
-        prediction = self._predict(below.hidden, frame)
-        return prediction, NetworkState(first, tuple(blocks), tuple(differences), memory)
+        return below.hidden, NetworkState(first, tuple(blocks), tuple(differences), memory)
 
     def _difference(
         self,

@@ -66,10 +66,15 @@ class TransformedMIM(MIM):
     def step(self, frame: Tensor, state: NetworkState | None) -> tuple[Tensor, NetworkState]:
         """As ``MIM.step``; ``state`` is one that this network gave. In fp32 under autocast too."""
         with torch.autocast(frame.device.type, enabled=False):
-            return super().step(self.order.enter(frame.to(self.output.weight.dtype)), state)
+            return super().step(frame.to(self.output.weight.dtype), state)
+
+    def advance(self, frame: Tensor, state: NetworkState | None) -> tuple[Tensor, NetworkState]:
+        """As ``MIM.advance``; the hidden state lies in the order of the transform."""
+        with torch.autocast(frame.device.type, enabled=False):
+            return super().advance(self.order.enter(frame.to(self.output.weight.dtype)), state)
 
     def _predict(self, hidden: Tensor, frame: Tensor) -> Tensor:
-        return super()._predict(self.order.leave(hidden), self.order.leave(frame))
+        return super()._predict(self.order.leave(hidden), frame)
 
 
 @dataclass(frozen=True)

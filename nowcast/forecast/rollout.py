@@ -9,11 +9,11 @@ import torch
 
 from mim_core.diagnostics import differences_silent
 from mim_core.patches import from_patches, to_patches
-from mim_core.tiles import can_tile, step_in_tiles
+from mim_core.tiles import advance_in_tiles, can_tile, step_in_tiles
 from nowcast.forecast.advect import Carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
 
@@ -93,16 +93,17 @@ def at_issue_time(
         return network.field(prediction), said.flatten(1, 2)
 
     def step(
-        fed: Tensor,
-        state: NetworkState | None,
-        *,
-        keep: Callable[[Tensor], tuple[Tensor, ...]] = keep,
-        consume: bool = True,
+        fed: Tensor, state: NetworkState | None, *, consume: bool = True
     ) -> tuple[tuple[Tensor, ...], NetworkState]:
         if can_tile(config):
             return step_in_tiles(network, fed, state, consume=consume, keep=keep)
         prediction, new = network.step(fed, state)
         return keep(prediction), new
+
+    def advance(fed: Tensor, state: NetworkState | None) -> NetworkState:
+        if can_tile(config):
+            return advance_in_tiles(network, fed, state, consume=True)
+        return network.advance(fed, state)[1]
 
     def patched(frame: Tensor) -> Tensor:
         padding = (0, -width % config.patch, 0, -height % config.patch)
@@ -118,7 +119,7 @@ def at_issue_time(
         height, width = frame.shape[-2:]
         fed = patched(frame)
         if number < given:
-            _, state = step(fed, state, keep=lambda _: ())
+            state = advance(fed, state)
     del inputs, frame
     while True:
         silent = None

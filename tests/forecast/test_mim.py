@@ -10,7 +10,7 @@ import torch
 
 from mim_core import checkpoint
 from mim_core.model import MIM
-from mim_core.tiles import step_in_tiles
+from mim_core.tiles import advance_in_tiles, step_in_tiles
 from nowcast.field import schema
 from nowcast.field.errors import (
     MethodError,
@@ -202,8 +202,8 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     network = MIM(HEAD.config(hidden=4, layers=3, layer_norm=False))
     torch.nn.init.normal_(network.output.weight, std=0.1)
     weights, radar = saved(tmp_path / "local.safetensors", network), past(size=90)
-    tiled = partial(step_in_tiles, side=7)
-    monkeypatch.setattr(rollout, "step_in_tiles", tiled)
+    for by in (step_in_tiles, advance_in_tiles):
+        monkeypatch.setattr(rollout, by.__name__, partial(by, side=7))
     in_tiles = Mim(weights)(radar, steps=6)
     monkeypatch.setattr(rollout, "can_tile", lambda _: False)
     at_once = Mim(weights)(radar, steps=6)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mim_core.config import MIMConfig
 from mim_core.model import MIM, NetworkState
-from mim_core.tiles import can_tile, reach, step_in_tiles
+from mim_core.tiles import advance_in_tiles, can_tile, reach, step_in_tiles
 
 
 def network(**changes: object) -> MIM:
@@ -83,7 +83,7 @@ def test_what_is_not_wanted_of_a_prediction_takes_no_room() -> None:
     assert found.shape[1] == 8
 
 
-def test_several_parts_of_a_prediction_may_be_kept_or_none() -> None:
+def test_several_parts_of_a_prediction_may_be_kept_or_nothing_said() -> None:
     net = network(out_channels=5, patch=2, num_hidden=(4, 4))
     frame = torch.randn(1, 8, 20, 30, dtype=torch.float64)
     whole, state = net.step(frame, None)
@@ -94,8 +94,7 @@ def test_several_parts_of_a_prediction_may_be_kept_or_none() -> None:
     (fed, first), _ = step_in_tiles(net, frame, None, side=8, keep=fed_and_first)
     torch.testing.assert_close(fed, net.field(whole), rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(first, whole[:, :1], rtol=1e-9, atol=1e-12)
-    nothing, alone = step_in_tiles(net, frame, None, side=8, keep=lambda _: ())
-    assert nothing == ()
+    alone = advance_in_tiles(net, frame, None, side=8)
     torch.testing.assert_close(alone.memory, state.memory, rtol=1e-9, atol=1e-12)
 
 
