@@ -37,10 +37,13 @@ class _Span(NamedTuple):
     first: int
     last: int
 
-    @property
-    def inner(self) -> slice:
-        """The tile within itself and its halo."""
-        return slice(self.start - self.first, self.stop - self.first)
+    def own(self, finer: int) -> slice:
+        """The tile in the field, of which each place may be parted into ``finer`` ones."""
+        return slice(finer * self.start, finer * self.stop)
+
+    def inner(self, finer: int) -> slice:
+        """The same within the tile and its halo."""
+        return slice(finer * (self.start - self.first), finer * (self.stop - self.first))
 
 
 class _Tile(NamedTuple):
@@ -57,11 +60,15 @@ class _Tile(NamedTuple):
         below = field[..., self.rows.start : self.rows.last, columns]
         return torch.cat([above[..., columns], below], dim=-2)
 
+    def finer(self, part: Tensor) -> int:
+        """How many places a ``part`` has along each side of one of the tile's."""
+        return part.shape[-1] // (self.columns.last - self.columns.first)
+
     def paste(self, part: Tensor, whole: Tensor) -> Tensor:
         """Write what lies within the tile of a ``part``, which has the halo, into the ``whole``."""
-        rows, columns = self.rows, self.columns
-        inner = part[..., rows.inner, columns.inner]
-        whole[..., rows.start : rows.stop, columns.start : columns.stop] = inner
+        rows, columns, finer = self.rows, self.columns, self.finer(part)
+        inner = part[..., rows.inner(finer), columns.inner(finer)]
+        whole[..., rows.own(finer), columns.own(finer)] = inner
         return whole
 
 
@@ -102,8 +109,8 @@ def step_in_tiles(
     A field that is no larger is stepped as it is: tiles cost their surroundings, and a copy.
     ``frame`` is (B, C, H, W), patched. With ``consume`` the new state is written over the old one,
     which saves the memory of a state. ``keep`` says what of a prediction is wanted, say
-    ``network.field``, as one tensor or as several. Raises ValueError for a network that cannot be
-    tiled.
+    ``network.field``, as one tensor or as several, patched or not. Raises ValueError for a network
+    that cannot be tiled.
     """
 
     def step(frame: Tensor, state: NetworkState | None) -> tuple[Kept, NetworkState]:
@@ -157,7 +164,8 @@ def _in_tiles(
         if old is not None:
             return old
         layout = torch.channels_last if _is_channels_last(part) else torch.contiguous_format
-        shape = (*part.shape[:-2], height, width)
+        finer = waiting[0][0].finer(part)
+        shape = (*part.shape[:-2], finer * height, finer * width)
         return torch.empty(shape, dtype=part.dtype, device=part.device, memory_format=layout)
 
     for rows in _spans(height, side=side, halo=halo):

@@ -88,9 +88,9 @@ def at_issue_time(
     config = network.config
 
     def keep(prediction: Tensor) -> tuple[Tensor, Tensor]:
-        """Of a patched prediction what is fed back, and what is said: no other channel is kept."""
+        """Of a patched prediction what is fed back, and what is said of every cell: no more."""
         said = head.said(network.as_channels(prediction), chances=beside.chances)
-        return network.field(prediction), said.flatten(1, 2)
+        return network.field(prediction), from_patches(said.flatten(1, 2), patch=config.patch)
 
     def step(
         fed: Tensor, state: NetworkState | None, *, consume: bool = True
@@ -110,10 +110,6 @@ def at_issue_time(
         padded = torch.nn.functional.pad(frame[None], padding, mode="replicate")
         return to_patches(padded, patch=config.patch)
 
-    def on_grid(said: Tensor) -> Tensor:
-        """What is said, (L, H, W), of patches."""
-        return from_patches(said, patch=config.patch)[0, :, :height, :width]
-
     state: NetworkState | None = None
     for number, frame in enumerate(inputs, start=1):
         height, width = frame.shape[-2:]
@@ -126,8 +122,8 @@ def at_issue_time(
         if beside.effects:
             with differences_silent(network):
                 (_, silent), _ = step(fed, state, consume=False)
-            silent = on_grid(silent)
+            silent = silent[0, :, :height, :width]
         (fed, said), state = step(fed, state)
-        said = on_grid(said)
+        said = said[0, :, :height, :width]
         yield said, silent
         del said, silent  # before the next step

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mim_core.config import MIMConfig
 from mim_core.model import MIM, NetworkState
+from mim_core.patches import from_patches
 from mim_core.tiles import advance_in_tiles, can_tile, reach, step_in_tiles
 
 
@@ -88,10 +89,11 @@ def test_several_parts_of_a_prediction_may_be_kept_or_nothing_said() -> None:
     frame = torch.randn(1, 8, 20, 30, dtype=torch.float64)
     whole, state = net.step(frame, None)
 
-    def fed_and_first(prediction: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return net.field(prediction), prediction[:, :1]
+    def parts(prediction: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return net.field(prediction), prediction[:, :1], from_patches(prediction, patch=2)
 
-    (fed, first), _ = step_in_tiles(net, frame, None, side=8, keep=fed_and_first)
+    (fed, first, pixels), _ = step_in_tiles(net, frame, None, side=8, keep=parts)
+    torch.testing.assert_close(pixels, from_patches(whole, patch=2), rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(fed, net.field(whole), rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(first, whole[:, :1], rtol=1e-9, atol=1e-12)
     alone = advance_in_tiles(net, frame, None, side=8)
