@@ -46,8 +46,9 @@ PARTS_OF_A_CHANCE = 1024
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
 # What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
-# channels. At once: without probabilities. In tiles: with those of two leads (11.5 GB), and without,
-# 12 leads (9.6 GB). A process that asks for more than there is gets killed without a word: refused before.
+# channels. At once: without probabilities. In tiles: with those of two leads (11.5 GB), and 12
+# leads without (9.6 GB). A process that asks for more than there is gets killed without a word:
+# refused before.
 BYTES_AT_ONCE = 26
 BYTES_IN_TILES = 16
 BYTES_IN_TILES_OF_RATES = 13
