@@ -40,6 +40,12 @@ STRONG_MM_H = 1.0  # of this rate the half is stretched, of stronger ones more
 STRETCHES = (-0.5, 3.0)  # no strong rain becomes less than half, or more than four times as strong
 
 
+def in_decibel(rate_mm_h: Tensor) -> Tensor:
+    """The rate (mm h-1) in dB, as ``motion.decibel`` has it; below 0.1 mm/h the floor of -15 dB."""
+    raining = 10.0 * rate_mm_h.clamp(min=DRY_MM_H).log10()
+    return torch.where(rate_mm_h >= DRY_MM_H, raining, DRY_DB)
+
+
 def expected_decibel(chances: Tensor, *, thresholds_mm_h: Sequence[float]) -> Tensor:
     """The mean of the rate in dB (..., H, W), of probabilities of exceedance (..., K, H, W).
 
@@ -58,9 +64,7 @@ def averaged_in_decibel(rate_mm_h: Tensor, expected_db: Tensor, *, share: float)
 
     What is nearer to dry than to the least rate is 0.
     """
-    raining = 10.0 * rate_mm_h.clamp(min=DRY_MM_H).log10()
-    decibel = torch.where(rate_mm_h >= DRY_MM_H, raining, DRY_DB)
-    mean = (1.0 - share) * decibel + share * expected_db
+    mean = (1.0 - share) * in_decibel(rate_mm_h) + share * expected_db
     rain = 10.0 ** (mean.clamp(min=LEAST_DB) / 10.0)
     return torch.where(mean >= 0.5 * (DRY_DB + LEAST_DB), rain, 0.0)
 
@@ -119,8 +123,7 @@ class Amounts:
         It has the total around every place that the probabilities expect there. Worked on in bands
         of rows: on a continent the probabilities of all thresholds would not fit beside the logits.
         """
-        height = rate_mm_h.shape[0]
-        bands = [slice(top, min(top + BAND, height)) for top in range(0, height, BAND)]
+        bands = [slice(top, top + BAND) for top in range(0, rate_mm_h.shape[0], BAND)]
         summary = rate_mm_h.new_empty((3, *rate_mm_h.shape))
         for rows in bands:
             likely = torch.sigmoid(logits[:, rows])

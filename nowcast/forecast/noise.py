@@ -114,7 +114,9 @@ class NoiseSource:
         for lead in range(leads):
             on_threads(draw, one_by_one)
             made = torch.empty((members, *self.shape), device=device)
-            amplitude = self.amplitude_at(lead, bands).clone()
+            amplitude = self.amplitude.clone()
+            if self.louder is not None:
+                amplitude = self.raised(self.louder[min(lead, len(self.louder) - 1)], bands)
             # Waves along the columns alone stand there twice, each the conjugate of the other, if
             # they are of a real field. Drawn one by one they are not, and half of their power is
             # imaginary.
@@ -132,12 +134,9 @@ class NoiseSource:
                 self._write(field, made[first : first + MEMBERS_A_FIELD])
             yield made
 
-    def amplitude_at(self, lead: int, bands: Bands) -> Tensor:
-        """The amplitude of every wave at a lead from 0 on, of ``bands`` of the period."""
-        if self.louder is None:
-            return self.amplitude
-        decibel = bands.spread(self.louder[min(lead, len(self.louder) - 1)])
-        amplitude = self.amplitude * 10.0 ** (decibel / 20.0)
+    def raised(self, louder: Tensor, bands: Bands) -> Tensor:
+        """The amplitude with the ``bands`` of the period so much ``louder`` (BANDS), in dB."""
+        amplitude = self.amplitude * 10.0 ** (bands.spread(louder) / 20.0)
         return amplitude * _unit_variance(amplitude, width=self.period[1])
 
     def _write(self, field: Tensor, made: Tensor) -> None:

@@ -56,6 +56,15 @@ class Bands:
         return (octaves * BANDS_AN_OCTAVE + 0.5).clamp(0.0, BANDS - 1.0)
 
     @cached_property
+    def _band(self) -> Tensor:
+        """The number of the band of every wave, one after the other."""
+        return (self._places + 0.5).long().flatten()
+
+    @cached_property
+    def _waves_each(self) -> Tensor:
+        return torch.bincount(self._band, minlength=BANDS).clamp(min=1)
+
+    @cached_property
     def _window(self) -> Tensor:
         return taper(self._shape, device=self._device)
 
@@ -63,9 +72,7 @@ class Bands:
         """The mean power of the waves of each band of a ``field`` (H, W), tapered: (BANDS)."""
         waves = torch.fft.rfft2((field - field.mean()) * self._window)
         power = torch.view_as_real(waves).square().sum(dim=-1).flatten()
-        band = (self._places + 0.5).long().flatten()
-        sums = torch.bincount(band, weights=power, minlength=BANDS)
-        return sums / torch.bincount(band, minlength=BANDS).clamp(min=1)
+        return torch.bincount(self._band, weights=power, minlength=BANDS) / self._waves_each
 
     def spread(self, values: Tensor) -> Tensor:
         """The ``values`` (BANDS) at every wave (H, W // 2 + 1), linear between the bands."""

@@ -17,8 +17,8 @@ import torch
 
 from mim_core.sampling import generator_at
 from nowcast.forecast.advect import sources
+from nowcast.forecast.amounts import in_decibel
 from nowcast.forecast.members import rate_exceeded
-from nowcast.forecast.motion import DRY_DB, DRY_MM_H
 from nowcast.forecast.spectrum import BANDS, Bands
 
 if TYPE_CHECKING:
@@ -82,14 +82,12 @@ class _Draw:
 
     def power(self, rate_mm_h: Tensor) -> Tensor:
         """The power of each band of rain in dB."""
-        wet = rate_mm_h >= DRY_MM_H
-        decibel = torch.where(wet, 10.0 * rate_mm_h.clamp(min=DRY_MM_H).log10(), DRY_DB)
-        return self._of_grid.power(decibel)
+        return self._of_grid.power(in_decibel(rate_mm_h))
 
     def member(self, likely: Tensor, louder: Tensor) -> Tensor:
         """The rate (H, W) that ``likely`` (K, H, W) gives with bands so much ``louder``."""
-        noise = replace(self._noise, louder=louder[None])
-        amplitude = noise.amplitude_at(0, self._of_period)
+        noise = self._noise
+        amplitude = noise.raised(louder, self._of_period)
         field = torch.fft.irfft2(self._waves * amplitude, s=noise.period)
         field = field[: noise.shape[0], : noise.shape[1]].flatten()
         exceeded = torch.special.ndtr(-field)
