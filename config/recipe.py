@@ -25,9 +25,6 @@ class ArchiveSource(_Part):
     every: Count = 1
     # West, south, east and north in degrees: regions that training must not see.
     leave_out: tuple[tuple[float, float, float, float], ...] = ()
-    # Whether decisions are fixed on it too. They are for lead numbers: an archive of far longer
-    # steps would fix them for leads that are far later.
-    decides: bool = True
     # Training draws on it from this step on. What judges weights by leaving its radar out can be
     # added late: until then all such weights are the same, and are trained once.
     from_step: Annotated[int, Field(ge=0)] = 0
@@ -38,9 +35,8 @@ class NetworkPart(_Part):
 
     Without the norm what the network tells a cell depends on its surroundings alone, whether it is
     in a crop or in a continent, in a tile or in the whole. ``blend_kernel`` and ``cascade_levels``
-    are those of MIMConfig, ``knows_sampling``, ``sharpens``, ``form``, ``expectation_share``,
-    ``confidence`` and ``area_share`` those of RainHead; the last three change what is said, not
-    what is learnt.
+    are those of MIMConfig, the others from ``knows_sampling`` on those of RainHead; from
+    ``expectation_share`` on they change what is said, not what is learnt.
     """
 
     hidden: Count = 32
@@ -55,6 +51,8 @@ class NetworkPart(_Part):
     form: Literal["lagrangian", "eulerian"] = "lagrangian"
     expectation_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     confidence: Annotated[float, Field(gt=0)] = 1.0
+    firmness: Annotated[float, Field(gt=0)] = 1.0
+    firmness_fades: Annotated[float, Field(ge=0)] = 0.0
     area_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
@@ -99,12 +97,18 @@ class Recipe(_Part):
     variety: VarietyPart = VarietyPart()
     sources: tuple[ArchiveSource, ...] = ()
     validation: tuple[ArchiveSource, ...] = ()
+    unseen: tuple[ArchiveSource, ...] = ()  # radars that training leaves out
+
+    @property
+    def deciding(self) -> tuple[ArchiveSource, ...]:
+        """What decisions are fixed on: what training has not seen, if there is any."""
+        return (*self.validation, *self.unseen) or self.sources
 
     def without(self, *feeds: str) -> Recipe:
         """The recipe with nothing of these feeds: its weights can be judged by their radars."""
         kept = {
             name: tuple(source for source in getattr(self, name) if source.feed not in feeds)
-            for name in ("sources", "validation")
+            for name in ("sources", "validation", "unseen")
         }
         return self.model_copy(update=kept)
 

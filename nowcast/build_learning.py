@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
 
 from nowcast import build
 from nowcast.field.errors import UsageError, WeightsError
@@ -13,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from config.recipe import ArchiveSource, Recipe
+    from nowcast.field.schema import Frames
     from nowcast.learn.episodes import Episode
     from nowcast.learn.training import Plan
+
+DECIDED_AHEAD = np.timedelta64(2, "h")
 
 
 def read_recipe(name: str) -> Recipe:
@@ -54,7 +59,7 @@ def training_recipe(
 def _without(recipe: Recipe, *, feeds: Sequence[str]) -> Recipe:
     from config import nearest
 
-    known = {source.feed for source in (*recipe.sources, *recipe.validation)}
+    known = {source.feed for source in (*recipe.sources, *recipe.deciding)}
     for name in feeds:
         if name not in known:
             raise UsageError(nearest.unknown("feed of the recipe", name, known=sorted(known)))
@@ -107,8 +112,6 @@ def tuned_plan(begun: Plan, *, weights: str) -> Plan:
     ``shipped``, or the path of a checkpoint. A tenth of the learning rate: what the weights know is
     to be kept. Raises WeightsError.
     """
-    from dataclasses import replace
-
     from mim_core import checkpoint
     from nowcast.forecast.head import RainHead
     from nowcast.forecast.shipped import SHIPPED, shipped_weights
@@ -131,31 +134,59 @@ def tuned_plan(begun: Plan, *, weights: str) -> Plan:
     )
 
 
+class _Sequence(NamedTuple):
+    frames: Frames
+    name: str
+    cadence: np.timedelta64
+
+    @classmethod
+    def of(cls, source: ArchiveSource, *, data: Path) -> Self:
+        """The frames of a source, and what their episodes are called; raises SourceError."""
+        from nowcast.learn.episodes import unseen_within
+
+        archive = build.archive(source.feed, data / source.archive, series=source.series)
+        times = archive.times
+        frames = archive.frames_between(times[0], times[-1], every=source.every)
+        cadence = archive.cadence * source.every
+        # Episodes of one name are one event, and the sums of an event are of one cadence.
+        told = (source.feed, source.series, times[0].astype("datetime64[h]"))
+        name = " ".join(str(one) for one in told if one is not None)
+        return cls(
+            unseen_within(frames, boxes=source.leave_out),
+            f"{name}, {cadence / np.timedelta64(1, 'm'):g} min",
+            cadence,
+        )
+
+
 def episodes(sources: Sequence[ArchiveSource], *, plan: Plan, data: Path) -> list[Episode]:
-    """The sequences of all sources that are long enough; raises SourceError."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    from nowcast.learn.episodes import episodes_of, unseen_within
+    """The sequences of all sources that are long enough to train on; raises SourceError."""
+    from nowcast.learn.episodes import episodes_of
 
     found: list[Episode] = []
     for source in sources:
-        from_archive = build.archive(source.feed, data / source.archive, series=source.series)
-        times = from_archive.times
-        frames = from_archive.frames_between(times[0], times[-1], every=source.every)
-        cadence = from_archive.cadence * source.every
-        # Episodes of one name are one event, and the sums of an event are of one cadence.
-        told = (source.feed, source.series, times[0].astype("datetime64[h]"))
-        minutes = cadence / np.timedelta64(1, "m")
-        made = episodes_of(
-            unseen_within(frames, boxes=source.leave_out),
-            name=" ".join(str(one) for one in told if one is not None) + f", {minutes:g} min",
-            cadence=cadence,
-            history=plan.head.history,
-            leads=plan.leads,
-        )
+        sequence = _Sequence.of(source, data=data)
+        made = episodes_of(**sequence._asdict(), history=plan.head.history, leads=plan.leads)
         found += [replace(episode, from_step=source.from_step) for episode in made]
+    return found
+
+
+def deciding_episodes(recipe: Recipe, *, plan: Plan, data: Path) -> list[Episode]:
+    """The sequences that decisions are fixed on, two hours ahead or as far as they reach.
+
+    Raises SourceError.
+    """
+    from nowcast.learn.episodes import episodes_of
+
+    found: list[Episode] = []
+    for source in recipe.deciding:
+        sequence = _Sequence.of(source, data=data)
+        leads = max(int(DECIDED_AHEAD / sequence.cadence), 1)
+        found += episodes_of(
+            **sequence._asdict(),
+            history=plan.head.history,
+            leads=leads,
+            least_leads=-(-leads // 4),
+        )
     return found
 
 

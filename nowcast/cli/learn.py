@@ -137,8 +137,8 @@ def decide(
 ) -> None:
     """Fix from which probability on rain is said, by the highest CSI over the events given.
 
-    The events of a recipe are those it trains on and those it validates on, but where it says
-    decides = false. Judge the weights by others.
+    The events of a recipe are those it validates on and those it calls unseen, as training has not
+    seen them; where there are none, those it trains on. Judge the weights by others.
 
     Example:
 
@@ -156,9 +156,7 @@ def decide(
     )
     plan = build_learning.plan(chosen, steps=None, seed=None, device="cpu")
     say("reading the archives")
-    every_source = (*chosen.sources, *chosen.validation)
-    sources = [source for source in every_source if source.decides]
-    episodes = build_learning.episodes(sources, plan=plan, data=data or Path())
+    episodes = build_learning.deciding_episodes(chosen, plan=plan, data=data or Path())
     forecasts = sum(len(episode.issues[::every]) for episode in episodes)
     with progress("forecasting", forecasts) as advance:
         head = decide_on(weights, episodes, every=every, heard=advance)
@@ -166,5 +164,5 @@ def decide(
         thresholds = map(str, head.thresholds_mm_h)
         print_json({"decisions": dict(zip(thresholds, head.decisions, strict=True))})
         return
-    for threshold, leads in zip(head.thresholds_mm_h, head.decisions, strict=True):
-        typer.echo(f"{threshold:5g} mm/h  {' '.join(f'{cut:.2f}' for cut in leads)}")
+    for threshold, cuts in zip(head.thresholds_mm_h, head.decisions, strict=True):
+        typer.echo(f"{threshold:5g} mm/h  {' '.join(f'{cut:.2f}' for cut in cuts)}")

@@ -38,6 +38,9 @@ LAGRANGIAN = "lagrangian"
 FORMS = (LAGRANGIAN, "eulerian")
 SEEN_CHANNEL = 1
 USUAL_STEP_MINUTES = 5.0
+DECIDED_EVERY_MINUTES = 5.0
+HALF_AN_HOUR = 30.0  # minutes
+FIRMNESS = (0.5, 1.4)  # within which it stays, whatever the lead time
 SHARPEST = 3.0  # the steepness is multiplied by at most e to this, and by at least its inverse
 
 
@@ -63,12 +66,17 @@ class RainHead:
         thresholds_mm_h: for which it states probabilities, ascending.
         steepness: logit of exceedance for a scaled rate one above the threshold's, before offsets.
         scaling: of the rain rate.
-        decisions: for each threshold and lead the probability from which on rain is said; empty
-            where that was never fixed. Leads beyond the last take its decision.
+        decisions: for each threshold, every ``DECIDED_EVERY_MINUTES`` ahead, the probability from
+            which on rain is said; empty where that was never fixed. Between them it is linear;
+            leads beyond the last take its decision.
         expectation_share: of the expectation of the probabilities in the rate that is said, in dB;
             above 0 the total is that of the probabilities too (``amounts``).
         confidence: what logits are multiplied by when they are said, below 1 where radars are to be
             expected that the network does not know: it is surer than it may be there.
+        firmness: what the logits of probabilities are multiplied by after that, half an hour ahead;
+            the area that they say stays, and the field is made before. The further ahead, the less
+            does an unknown radar's rain what the network has learnt.
+        firmness_fades: with which power of the lead time the firmness falls.
         area_share: of the area that reaches a threshold at issue time in how much of a region is
             said to reach it (``regions``).
         knows_sampling: whether the network is told the cadence and the size of a cell.
@@ -88,6 +96,8 @@ class RainHead:
     form: str = LAGRANGIAN
     expectation_share: float = 0.0
     confidence: float = 1.0
+    firmness: float = 1.0
+    firmness_fades: float = 0.0
     area_share: float = 0.0
 
     @property
@@ -153,8 +163,10 @@ class RainHead:
             return rate
         return torch.cat([rate, self.confidence * self.logits(output)], dim=-3)
 
-    def weighed(self, said: Tensor, areas: WetAreas, *, chances: bool) -> Tensor:
+    def weighed(self, said: Tensor, areas: WetAreas, *, minutes: float, chances: bool) -> Tensor:
         """What is ``said`` (L, H, W) all over the grid, weighed together and ready to be moved out.
+
+        It is said ``minutes`` ahead.
 
         The rate (mm h-1), and the probabilities if asked for. ``said`` is changed in place.
         """
@@ -171,8 +183,13 @@ class RainHead:
             said[0] = amounts.field(said[0], logits, areas.regions)
         if not chances:
             return said[:1]
-        logits.sigmoid_()
+        areas.softened(logits, self.firm(minutes)).sigmoid_()
         return said
+
+    def firm(self, minutes: float) -> float:
+        """What the logits of probabilities so many minutes ahead are multiplied by."""
+        faded = self.firmness * (minutes / HALF_AN_HOUR) ** -self.firmness_fades
+        return float(min(max(faded, FIRMNESS[0]), FIRMNESS[1]))
 
     def areas(self, newest_mm_h: Tensor) -> WetAreas:
         """What the areas that are wet in the newest frame (H, W) say."""
@@ -182,12 +199,13 @@ class RainHead:
         """How many layers are moved out."""
         return 1 + len(self.thresholds_mm_h) * chances
 
-    def decided(self, *, steps: int) -> NDArray[np.float32] | None:
+    def decided(self, *, steps: int, step_minutes: float) -> NDArray[np.float32] | None:
         """The decisions for ``steps`` leads, (threshold, lead); None where never fixed."""
         if not self.decisions:
             return None
-        fixed = np.asarray(self.decisions, dtype=np.float32)
-        return fixed[:, np.minimum(np.arange(steps), fixed.shape[1] - 1)]
+        ahead = step_minutes * np.arange(1, steps + 1) / DECIDED_EVERY_MINUTES - 1.0
+        rows = [np.interp(ahead, np.arange(len(cuts)), cuts) for cuts in self.decisions]
+        return np.asarray(rows, dtype=np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's header keeps them."""
@@ -200,6 +218,8 @@ class RainHead:
             "decisions": [list(leads) for leads in self.decisions],
             "expectation_share": self.expectation_share,
             "confidence": self.confidence,
+            "firmness": self.firmness,
+            "firmness_fades": self.firmness_fades,
             "area_share": self.area_share,
             "knows_sampling": self.knows_sampling,
             "sharpens": self.sharpens,
@@ -223,6 +243,8 @@ class RainHead:
             decisions=tuple(tuple(map(float, leads)) for leads in values.get("decisions", ())),
             expectation_share=float(values.get("expectation_share", 0.0)),
             confidence=float(values.get("confidence", 1.0)),
+            firmness=float(values.get("firmness", 1.0)),
+            firmness_fades=float(values.get("firmness_fades", 0.0)),
             area_share=float(values.get("area_share", 0.0)),
             knows_sampling=bool(values.get("knows_sampling", False)),
             sharpens=bool(values.get("sharpens", False)),

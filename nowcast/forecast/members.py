@@ -119,8 +119,9 @@ def quantiles(
     """Rain rates (members, ...) in mm h-1, ascending: the quantiles (m + 1/2) / members.
 
     ``probabilities`` (K, ...) of reaching each of the ascending thresholds, not rising with the
-    threshold. Between thresholds the logarithm of the rate is linear in the probability; below the
-    lowest it is dry; above the highest the tail is exponential. NaN stays NaN. Of the ``wettest``
+    threshold. Between thresholds the logarithm of the rate is linear in the logit of the
+    probability, as the network says it; below the lowest it is dry; above the highest the tail is
+    exponential. NaN stays NaN. Of the ``wettest``
     members alone, as many as that says, it is (wettest, ...).
     """
     drier = 0 if wettest is None else members - wettest
@@ -139,11 +140,12 @@ def rate_exceeded(
     levels = [math.log(threshold) for threshold in thresholds_mm_h]
     shape = (len(exceeded), *probabilities.shape[1:])
     logarithm = torch.full(shape, levels[0], device=exceeded.device)
+    wanted, lower = (torch.logit(sure, eps=_CERTAIN) for sure in (exceeded, probabilities[0]))
     for k in range(len(levels) - 1):
-        upper, lower = probabilities[k], probabilities[k + 1]
-        if not bool((upper > exceeded[-1]).any()):  # in most places strong rain is out of reach
-            break
-        part = (upper - exceeded).div_((upper - lower).clamp(min=_CERTAIN)).clamp_(0.0, 1.0)
+        if not bool((probabilities[k] > exceeded[-1]).any()):
+            break  # in most places strong rain is out of reach
+        upper, lower = lower, torch.logit(probabilities[k + 1], eps=_CERTAIN)
+        part = (upper - wanted).div_((upper - lower).clamp(min=_CERTAIN)).clamp_(0.0, 1.0)
         logarithm.add_(part, alpha=levels[k + 1] - levels[k])
     rate, top = torch.exp(logarithm), probabilities[-1]
     if bool((top > exceeded[-1]).any()):

@@ -126,7 +126,8 @@ class Mim:
         if chances is not None:
             coords["threshold"] = self.thresholds_mm_h
             extra["probability_of_exceedance"] = (("threshold", *LEAD_DIMS), chances)
-            decided = self._loaded.head.decided(steps=steps)
+            step_minutes = Sampling.of(past).step_minutes
+            decided = self._loaded.head.decided(steps=steps, step_minutes=step_minutes)
             if decided is not None:
                 extra["decision_probability"] = (("threshold", "lead_time"), decided)
         if members is not None:

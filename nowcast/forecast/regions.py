@@ -98,32 +98,50 @@ class WetAreas:
 
     def shifted(self, logits: Tensor) -> Tensor:
         """The ``logits`` (K, H, W) of one lead, changed in place; they never rise with K."""
-        if self.parts is None:
-            return logits
+        return logits if self.parts is None else self._moved(logits, share=self.share)
+
+    def softened(self, logits: Tensor, firmness: float) -> Tensor:
+        """The ``logits`` times the ``firmness``, (K, H, W), changed in place.
+
+        As much of every region is said to reach a threshold as before.
+        """
+        return logits if firmness == 1.0 else self._moved(logits, firmness=firmness)
+
+    def _moved(self, logits: Tensor, *, share: float = 0.0, firmness: float = 1.0) -> Tensor:
         above = None
-        for layer, shift in zip(logits, self._shifts(logits, self.parts), strict=True):
+        shifts = self._shifts(logits, share=share, firmness=firmness)
+        for layer, shift in zip(logits, shifts, strict=True):
+            if firmness != 1.0:
+                layer.mul_(firmness)
             layer.add_(self.regions.between(shift))
             if above is not None:
                 layer.clamp_(max=above)
             above = layer
         return logits
 
-    def _shifts(self, logits: Tensor, now: Tensor) -> Tensor:
-        """By how much the ``logits`` (K, H, W) of every block are shifted, (K, rows, columns)."""
+    def _shifts(self, logits: Tensor, *, share: float, firmness: float) -> Tensor:
+        """By how much the ``logits`` (K, H, W) of every block are shifted, (K, rows, columns).
+
+        After it they have, times the ``firmness``, the sum that they had, but for the ``share`` of
+        now's areas.
+        """
         nearest = (self.regions.sampled(logits) + SPAN) * ((BINS - 1) / (2 * SPAN))
         counts = self.regions.counts(nearest.round().long().clamp(0, BINS - 1), of=BINS)
         centres = torch.linspace(-SPAN, SPAN, BINS, device=logits.device)
         total = counts.sum(dim=-1)
 
-        def part(shift: Tensor) -> Tensor:
-            likely = torch.sigmoid(centres + shift[..., None])
+        def part(stretched: Tensor, shift: Tensor) -> Tensor:
+            likely = torch.sigmoid(stretched + shift[..., None])
             return (counts * likely).sum(dim=-1) / total.clamp(min=1.0)
 
-        wanted = (1.0 - self.share) * part(torch.zeros_like(total)) + self.share * now
-        low, high = torch.full_like(total, -FURTHEST), torch.full_like(total, FURTHEST)
+        wanted = part(centres, torch.zeros_like(total))
+        if self.parts is not None:
+            wanted = (1.0 - share) * wanted + share * self.parts
+        furthest = FURTHEST + abs(1.0 - firmness) * SPAN
+        low, high = torch.full_like(total, -furthest), torch.full_like(total, furthest)
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            less = part(middle) < wanted
+            less = part(firmness * centres, middle) < wanted
             low, high = torch.where(less, middle, low), torch.where(less, high, middle)
         return torch.where(total > 0, (low + high) / 2, 0.0)
 

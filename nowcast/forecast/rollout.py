@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,13 +14,12 @@ from mim_core.tiles import advance_in_tiles, can_tile, step_in_tiles
 from nowcast.forecast.advect import Carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor
 
     from mim_core.model import MIM, NetworkState
     from nowcast.forecast.head import RainHead, Sampling
-    from nowcast.forecast.regions import WetAreas
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,19 @@ def moved_out(
     )
     areas = head.areas(newest)
     del inputs, newest
-    for way in ways:
-        yield carry(_weighed(*next(outputs), head=head, areas=areas, beside=beside), way)
+    for lead, way in enumerate(ways, start=1):
+        weigh = partial(head.weighed, areas=areas, minutes=lead * sampling.step_minutes)
+        yield carry(_weighed(*next(outputs), weigh=weigh, beside=beside), way)
 
 
 def _weighed(
-    said: Tensor, silent: Tensor | None, *, head: RainHead, areas: WetAreas, beside: Beside
+    said: Tensor, silent: Tensor | None, *, weigh: Callable[..., Tensor], beside: Beside
 ) -> Tensor:
     """The layers that are moved out, of what is ``said``, and said with silent differences."""
-    layers = head.weighed(said, areas, chances=beside.chances)
+    layers = weigh(said, chances=beside.chances)
     if silent is None:
         return layers
-    without = head.weighed(silent, areas, chances=False)
-    return torch.cat([layers, layers[:1] - without[:1]])
+    return torch.cat([layers, layers[:1] - weigh(silent, chances=False)[:1]])
 
 
 def at_issue_time(

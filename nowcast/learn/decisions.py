@@ -1,12 +1,15 @@
 """From which probability on rain is said: fixed on events that nothing is judged by.
 
-The cut of a threshold and lead is the one with the highest CSI over forecasts of all events, each
-event with the same weight. A CSI-optimal cut lies at CSI / (1 + CSI) of calibrated probabilities
-(Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut serves.
+The cut of a threshold and lead time is the one with the highest CSI over forecasts of all events,
+each event with the same weight. A CSI-optimal cut lies at CSI / (1 + CSI) of calibrated
+probabilities (Hogan et al., Wea. Forecasting 25, 1612, 2010), well below one half: so no fixed cut
+serves. What counts is how far ahead it is, not how many steps of the network that takes: radars of
+all cadences decide together.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -16,10 +19,10 @@ import numpy as np
 
 from mim_core import checkpoint
 from nowcast.field.errors import MissingFramesError
-from nowcast.forecast.head import RainHead
+from nowcast.forecast.head import DECIDED_EVERY_MINUTES, RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.learn.trial import judged
-from nowcast.verify.probability import CUTS
+from nowcast.verify.probability import CUTS, ProbabilityBins
 from nowcast.verify.tally import total
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nowcast.learn.episodes import Episode
-    from nowcast.verify.probability import ProbabilityBins
     from nowcast.verify.tally import Tally
 
 # With a smaller part of all pixels reaching a threshold, its curve of CSI is noise.
@@ -49,29 +51,54 @@ def decide(
     Raises MissingFramesError where no episode is long enough, WeightsError and MethodError.
     """
     nowcaster = Mim(weights)
-    events: dict[str, list[Tally]] = {}
+    tallies: dict[str, list[Tally]] = defaultdict(list)
     for episode in episodes:
         for issue in episode.issues[::every]:
             tally = judged(nowcaster, episode, issue)
-            events.setdefault(episode.name, []).append(tally)
+            tallies[episode.name].append(tally)
             heard(f"{episode.name}, {tally.issued[0]}")
-    if not events:
+    if not tallies:
         raise MissingFramesError("nothing to decide on: no unbroken sequence is long enough")
-    pooled = reduce(add, (_even(total(tallies)) for tallies in events.values()))
+    events = [total(of_event) for of_event in tallies.values()]
+    cuts = best_cuts(pooled([(event.lead_minutes, event.probabilities) for event in events]))
     network, metadata = checkpoint.load(weights)
     head = RainHead.from_dict(metadata["head"])  # type: ignore[arg-type]  # it checks
-    head = replace(head, decisions=best_cuts(pooled.probabilities))
-    about = {"events": sorted(events), "forecasts": sum(map(len, events.values()))}
+    head = replace(head, decisions=cuts)
+    about = {"events": sorted(tallies), "forecasts": sum(map(len, tallies.values()))}
     checkpoint.save(
         weights, network, metadata={**metadata, "head": head.to_dict(), "decided_on": about}
     )
     return head
 
 
-def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
-    """The probability with the highest CSI, (threshold, lead), of bins (lead, threshold, bin).
+def pooled(events: Sequence[tuple[Sequence[float], ProbabilityBins]]) -> ProbabilityBins:
+    """The bins (time, threshold, bin) of all events, every ``DECIDED_EVERY_MINUTES`` ahead.
 
-    Neighbouring leads are judged together. A threshold that was hardly ever reached takes the cut
+    Of each event the minutes ahead of its leads and their bins (lead, threshold, bin). It counts
+    like every other wherever it has pixels; between its leads it is linear, and a step before the
+    first and after the last it fades out.
+    """
+    longest = max(lead_minutes[-1] for lead_minutes, _ in events)
+    times = max(round(longest / DECIDED_EVERY_MINUTES), 1)
+    minutes = DECIDED_EVERY_MINUTES * np.arange(1, times + 1, dtype=np.float64)
+    return reduce(add, (_even(bins, np.asarray(ahead), at=minutes) for ahead, bins in events))
+
+
+def _even(
+    bins: ProbabilityBins, ahead: NDArray[np.float64], *, at: NDArray[np.float64]
+) -> ProbabilityBins:
+    """The bins of one event, as parts of its pixels, so many minutes ahead."""
+    near = (1.0 - np.abs(at[:, np.newaxis] - ahead) / ahead[0]).clip(min=0.0)
+    pixels = np.maximum(bins.total, 1.0)[..., np.newaxis]
+    return ProbabilityBins.of(
+        {name: np.tensordot(near, sums / pixels, axes=1) for name, sums in bins.arrays().items()}
+    )
+
+
+def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
+    """The probability with the highest CSI, (threshold, time), of bins (time, threshold, bin).
+
+    Neighbouring times are judged together. A threshold that was hardly ever reached takes the cut
     of the next lower one: it is as unsure.
     """
     csi = _smooth(bins.csi_by_cut[..., 1:-1])
@@ -86,17 +113,8 @@ def best_cuts(bins: ProbabilityBins) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(float(cut), 3) for cut in column) for column in cuts.T)
 
 
-def _even(tally: Tally) -> Tally:
-    """The same sums with a weight of one, so that every event counts alike.
-
-    Leads are told by their number: what is fixed is for the network's steps, at any cadence.
-    """
-    even = tally.named("mim") * (1.0 / max(float(tally.coverage.counted.sum()), 1.0))
-    return replace(even, lead_minutes=tuple(map(float, range(1, len(tally.lead_minutes) + 1))))
-
-
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over three leads: what is fixed is to change slowly from lead to lead."""
+    """Means over three times: what is fixed is to change slowly with the lead time."""
     padded = np.concatenate([values[:1], values, values[-1:]])
     return np.asarray((padded[:-2] + padded[1:-1] + padded[2:]) / 3)
 

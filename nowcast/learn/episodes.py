@@ -35,6 +35,7 @@ class Episode:
         name: as progress and model cards show it.
         radar: the frames.
         history, leads: how many frames a sample has before (with) and after its issue time.
+        least_leads: how many of the leads every sample has; 0 for half of them.
         store: a folder that keeps motions once found: on large grids they take minutes.
         from_step: of training, from which it is drawn on.
 
@@ -46,6 +47,7 @@ class Episode:
     leads: int
     store: Path | None = None
     from_step: int = 0
+    least_leads: int = 0
     _motions: dict[int, NDArray[np.float16]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -62,8 +64,9 @@ class Episode:
 
     @property
     def issues(self) -> range:
-        """The frames to issue a sample at: with a history, and at least half of the leads."""
-        return range(self.history - 1, self.radar.sizes["time"] - max(self.leads // 2, 1))
+        """The frames to issue a sample at: with a history, and with as many leads as needed."""
+        needed = _needed(self.leads, self.least_leads)
+        return range(self.history - 1, self.radar.sizes["time"] - needed)
 
     def motion(self, issue: int) -> NDArray[np.float32]:
         """The motion (2, y, x) in cells a step, from the frames up to ``issue``; kept once made."""
@@ -84,6 +87,10 @@ class Episode:
                 np.save(file, _found(past))
         stored: NDArray[np.float16] = np.load(path, allow_pickle=False)
         return stored
+
+
+def _needed(leads: int, least_leads: int) -> int:
+    return least_leads or max(leads // 2, 1)
 
 
 def _found(past: schema.Radar) -> NDArray[np.float16]:
@@ -111,13 +118,19 @@ def unseen_within(
 
 
 def episodes_of(
-    frames: schema.Frames, *, name: str, cadence: np.timedelta64, history: int, leads: int
+    frames: schema.Frames,
+    *,
+    name: str,
+    cadence: np.timedelta64,
+    history: int,
+    leads: int,
+    least_leads: int = 0,
 ) -> Iterator[Episode]:
     """The unbroken runs at ``cadence`` among ``frames`` that are long enough to learn from."""
     times = frames["time"].values
     breaks = np.flatnonzero(np.diff(times) != cadence) + 1
     for run in np.split(np.arange(times.size), breaks):
-        if run.size < history + max(leads // 2, 1):
+        if run.size < history + _needed(leads, least_leads):
             continue
         radar = schema.as_radar(frames.isel(time=slice(run[0], run[-1] + 1)))
-        yield Episode(name=name, radar=radar, history=history, leads=leads)
+        yield Episode(name=name, radar=radar, history=history, leads=leads, least_leads=least_leads)

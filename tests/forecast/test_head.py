@@ -41,7 +41,8 @@ def test_chances_are_finite_and_never_rise_with_the_threshold(
 ) -> None:
     output = output_of(scaled_rate=rate, offsets=offsets, log_sharpness=sharpness)
     areas = SURE.areas(torch.ones(1, 1))
-    chances = SURE.weighed(SURE.said(output, chances=True), areas, chances=True)[1:].flatten()
+    said = SURE.said(output, chances=True)
+    chances = SURE.weighed(said, areas, minutes=5.0, chances=True)[1:].flatten()
     assert torch.isfinite(chances).all()
     assert (chances.diff() <= 0).all()
 
@@ -52,6 +53,29 @@ def test_a_head_of_less_confidence_says_less_of_both_sides_and_learns_the_same()
     assert torch.equal(modest.logits(output), SURE.logits(output))
     sure, unsure = (head.said(output, chances=True)[1:] for head in (SURE, modest))
     torch.testing.assert_close(unsure, 0.5 * sure)
+
+
+def test_the_field_is_made_before_probabilities_are_softened() -> None:
+    said = torch.full((4, 30, 40), -1.0)
+    said[1:, :, 20:] = 1.0
+    soft = replace(SURE, expectation_share=0.5, firmness=0.6)
+    areas = soft.areas(torch.ones(30, 40))
+    before, after = (
+        head.weighed(said.clone(), areas, minutes=30.0, chances=True)
+        for head in (replace(soft, firmness=1.0), soft)
+    )
+    assert torch.equal(after[0], before[0])
+    chances = torch.sigmoid(torch.tensor([-0.6, 0.6])).repeat_interleave(20).expand(3, 30, 40)
+    torch.testing.assert_close(after[1:], chances, atol=1e-3, rtol=0)  # a half of all as before
+
+
+def test_the_firmness_falls_with_the_lead_time_between_bounds() -> None:
+    head = replace(SURE, firmness=0.9, firmness_fades=0.5)
+    assert head.firm(30.0) == pytest.approx(0.9)
+    assert head.firm(120.0) == pytest.approx(0.45 / 0.9)  # not 0.45: the least is 0.5
+    assert head.firm(60.0) == pytest.approx(0.9 / 2**0.5)
+    assert head.firm(1.0) == 1.4
+    assert replace(SURE, firmness=1.0).firm(90.0) == 1.0
 
 
 def test_the_head_and_its_architecture_come_back_from_a_header() -> None:
@@ -70,7 +94,12 @@ def test_the_rate_is_the_same_whether_probabilities_are_asked_for(
     head = replace(SURE, expectation_share=share)
     output = output_of(scaled_rate=0.7, offsets=offsets, log_sharpness=0.3)
     alone, beside = (
-        head.weighed(head.said(output, chances=asked), head.areas(torch.ones(1, 1)), chances=asked)
+        head.weighed(
+            head.said(output, chances=asked),
+            head.areas(torch.ones(1, 1)),
+            minutes=5.0,
+            chances=asked,
+        )
         for asked in (False, True)
     )
     assert torch.equal(alone, beside[: len(alone)])

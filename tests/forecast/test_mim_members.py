@@ -26,18 +26,20 @@ def distribution(*chances: float) -> Tensor:
 
 def test_quantiles_by_hand() -> None:
     """Four members: the rates that are reached with probability 7/8, 5/8, 3/8 and 1/8."""
-    found = quantiles(distribution(0.75, 0.25, 0.0), thresholds_mm_h=THRESHOLDS, members=4)
-    # 7/8 > 3/4: dry. 5/8 is a quarter, 3/8 three quarters of the way from 0.75 to 0.25, in
-    # logarithms of 0.1 to 1 mm/h; 1/8 lies half-way from 0.25 to 0, between 1 and 10.
-    expected = [0.0, 10**-0.75, 10**-0.25, 10**0.5]
+    found = quantiles(distribution(0.75, 0.25, 0.1), thresholds_mm_h=THRESHOLDS, members=4)
+    # 7/8 > 3/4: dry. The odds of 3/4 are 3, of 5/8 5/3, of 3/8 3/5, of 1/4 1/3, of 1/8 1/7, of 1/10
+    # 1/9. From 0.1 to 1 mm/h their logarithms fall by log 9, of which log 9/5 and log 5 are gone;
+    # from 1 to 10 by log 3, of which log 7/3 is.
+    parts = [math.log(9 / 5, 9), math.log(5, 9), 1 + math.log(7 / 3, 3)]
+    expected = [0.0, *(10 ** (part - 1) for part in parts)]
     np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
 
 
 def test_quantiles_where_strong_rain_is_out_of_reach_by_hand() -> None:
     """No member of four has a chance as small as 1/20: none reaches 1 mm/h."""
     found = quantiles(distribution(0.75, 0.05, 0.0), thresholds_mm_h=THRESHOLDS, members=4)
-    # 5/8, 3/8 and 1/8 lie 1.25, 3.75 and 6.25 tenths of 1/0.7 of the way from 0.75 to 0.05.
-    expected = [0.0, *(10 ** (part / 0.7 - 1) for part in (0.125, 0.375, 0.625))]
+    # The odds fall from 3 to 1/19, 57-fold; at 5/8, 3/8 and 1/8 they are 5/3, 3/5 and 1/7.
+    expected = [0.0, *(10 ** (math.log(fall, 57) - 1) for fall in (9 / 5, 5, 21))]
     np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
 
 

@@ -52,6 +52,23 @@ def test_the_likelier_cells_stay_the_likelier_ones(seed: int, share: float, part
     )
 
 
+@given(seed=st.integers(0, 99), firmness=st.floats(0.5, 1.5), common=st.floats(-8.0, 2.0))
+def test_firmer_or_softer_probabilities_have_the_same_sum(
+    seed: int, firmness: float, common: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = common + 2.0 * torch.randn(3, 60, 70, generator=generator)
+    logits = logits.sort(dim=0, descending=True).values
+    areas = areas_of(torch.zeros(60, 70), share=0.9)
+    moved = areas.softened(logits.clone(), firmness)
+    assert (moved.diff(dim=0) <= 0).all()
+    # The first threshold has none above that holds it down: one shift for the one block.
+    shift = moved[0] - firmness * logits[0]
+    torch.testing.assert_close(shift, shift[:1, :1].expand(60, 70), atol=1e-4, rtol=0)
+    before, after = (float(some[0, ::5, ::5].sigmoid().mean()) for some in (logits, moved))
+    assert after == pytest.approx(before, rel=0.03, abs=1e-4)
+
+
 def test_what_is_not_seen_is_not_counted() -> None:
     newest, logits = wet_in(0.25), torch.zeros(3, 100, 100)
     newest[50:] = torch.nan  # of what is seen, half is wet

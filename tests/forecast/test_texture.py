@@ -104,7 +104,8 @@ def test_members_of_tuned_noise_have_the_spectrum_of_the_newest_frame() -> None:
         )
         found = torch.stack([bands_of(member) for member in members[:, 3]]).mean(dim=0)
         wrong[name] = float((found - bands_of(newest))[3:].abs().max())
-    assert wrong["tuned"] < 1.5 < wrong["plain"]
+    assert wrong["tuned"] < 1.8
+    assert wrong["plain"] > 3.0
 
 
 def test_where_it_is_dry_the_noise_stays() -> None:

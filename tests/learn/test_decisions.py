@@ -15,7 +15,7 @@ from nowcast.field.errors import MissingFramesError, UsageError
 from nowcast.forecast.head import RainHead
 from nowcast.forecast.mim import Mim
 from nowcast.ingest.simulated import Storm, low_countries
-from nowcast.learn.decisions import best_cuts, decide
+from nowcast.learn.decisions import best_cuts, decide, pooled
 from nowcast.learn.episodes import episodes_of
 from nowcast.verify.probability import ProbabilityBins, probability_bins
 from nowcast.verify.sums import stack
@@ -54,8 +54,33 @@ def test_what_never_happened_takes_the_cut_of_the_lower_threshold() -> None:
     assert high == low
 
 
+def test_events_are_pooled_by_minutes_ahead_by_hand() -> None:
+    """Leads of 10 and 20 min, and of 5, 10 and 15 min of a grid of half as many pixels."""
+    rain, none = bins([0.8] * 4, [True] * 4), bins([0.8] * 4, [False] * 4)
+    few = bins([0.8] * 2, [True] * 2)
+    slow = stack([rain, none]).arrays()
+    fast = stack([few, few, few]).arrays()
+    found = pooled(
+        [
+            ((10.0, 20.0), ProbabilityBins.of({name: of[:, 0] for name, of in slow.items()})),
+            ((5.0, 10.0, 15.0), ProbabilityBins.of({name: of[:, 0] for name, of in fast.items()})),
+        ]
+    )
+    # The slow one half counts at 5 min, and at 15 it is half rain and half none; the fast one ends.
+    np.testing.assert_allclose(found.happened.sum(axis=-1)[:, 0], [1.5, 2.0, 1.5, 0.0])
+    np.testing.assert_allclose(found.n.sum(axis=-1)[:, 0], [1.5, 2.0, 2.0, 1.0])
+
+
+def test_decisions_are_read_between_the_minutes_that_they_were_fixed_for() -> None:
+    head = RainHead(thresholds_mm_h=(0.1,), decisions=((0.5, 0.4, 0.2),))  # 5, 10 and 15 min
+    two, five, twenty = (head.decided(steps=3, step_minutes=step) for step in (2.5, 5.0, 20.0))
+    np.testing.assert_allclose(two, [[0.5, 0.5, 0.45]])
+    np.testing.assert_allclose(five, [[0.5, 0.4, 0.2]])
+    np.testing.assert_allclose(twenty, [[0.2, 0.2, 0.2]])
+    assert RainHead().decided(steps=3, step_minutes=5.0) is None
+
+
 def test_events_of_two_cadences_decide_together(tmp_path: Path) -> None:
-    """A lead is a step of the network: the third of 5 minutes and the third of 10 are one."""
     weights = tmp_path / "weights.safetensors"
     checkpoint.save(
         weights, MIM(HEAD.config(hidden=4, layers=2)), metadata={"head": HEAD.to_dict()}
@@ -74,9 +99,26 @@ def test_events_of_two_cadences_decide_together(tmp_path: Path) -> None:
         )
     ]
     head = decide(weights, episodes, every=20)
-    assert np.shape(head.decisions) == (3, 3)
+    assert np.shape(head.decisions) == (3, 6)  # half an hour
     _, metadata = checkpoint.load(weights)
     assert metadata["decided_on"] == {"events": ["every 1", "every 2"], "forecasts": 2}
+
+
+def test_decisions_are_fixed_on_what_training_has_not_seen(shared_data: Path) -> None:
+    """Two hours ahead, as far as a sequence reaches; where all is seen, on that."""
+    july, august = (
+        ArchiveSource(feed="openmrg", archive=f"radar/openmrg/{day}")
+        for day in ("20150725", "20150827")
+    )
+    recipe = Recipe(sources=(july,), unseen=(august,))
+    assert recipe.deciding == (august,)
+    assert recipe.without("openmrg").deciding == ()
+    seen = Recipe(sources=(july,))
+    assert seen.deciding == (july,)
+    plan = build_learning.plan(seen, steps=None, seed=None, device="cpu")
+    (episode,) = build_learning.deciding_episodes(seen, plan=plan, data=shared_data)
+    assert episode.leads == 24
+    assert episode.issues[-1] == 31 - 6 - 1  # of 31 frames, with six leads after it
 
 
 def test_decisions_go_into_the_weights_and_the_forecasts(tmp_path: Path) -> None:
