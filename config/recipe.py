@@ -97,18 +97,12 @@ class Recipe(_Part):
     variety: VarietyPart = VarietyPart()
     sources: tuple[ArchiveSource, ...] = ()
     validation: tuple[ArchiveSource, ...] = ()
-    unseen: tuple[ArchiveSource, ...] = ()  # radars that training leaves out
-
-    @property
-    def deciding(self) -> tuple[ArchiveSource, ...]:
-        """What decisions are fixed on: what training has not seen, if there is any."""
-        return (*self.validation, *self.unseen) or self.sources
 
     def without(self, *feeds: str) -> Recipe:
         """The recipe with nothing of these feeds: its weights can be judged by their radars."""
         kept = {
             name: tuple(source for source in getattr(self, name) if source.feed not in feeds)
-            for name in ("sources", "validation", "unseen")
+            for name in ("sources", "validation")
         }
         return self.model_copy(update=kept)
 

@@ -59,7 +59,7 @@ def training_recipe(
 def _without(recipe: Recipe, *, feeds: Sequence[str]) -> Recipe:
     from config import nearest
 
-    known = {source.feed for source in (*recipe.sources, *recipe.deciding)}
+    known = {source.feed for source in (*recipe.sources, *recipe.validation)}
     for name in feeds:
         if name not in known:
             raise UsageError(nearest.unknown("feed of the recipe", name, known=sorted(known)))
@@ -178,7 +178,7 @@ def deciding_episodes(recipe: Recipe, *, plan: Plan, data: Path) -> list[Episode
     from nowcast.learn.episodes import episodes_of
 
     found: list[Episode] = []
-    for source in recipe.deciding:
+    for source in (*recipe.sources, *recipe.validation):
         sequence = _Sequence.of(source, data=data)
         leads = max(int(DECIDED_AHEAD / sequence.cadence), 1)
         found += episodes_of(

@@ -137,8 +137,8 @@ def decide(
 ) -> None:
     """Fix from which probability on rain is said, by the highest CSI over the events given.
 
-    The events of a recipe are those it validates on and those it calls unseen, as training has not
-    seen them; where there are none, those it trains on. Judge the weights by others.
+    The events of a recipe are those it trains on and those it validates on, two hours ahead or as
+    far as they reach. Judge the weights by others.
 
     Example:
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nowcast.forecast.noise import NoiseSource
 
 # Above the highest threshold rain is taken to fall off exponentially, by this factor of it.
-_TAIL = 0.35
+_TAIL = 0.7
 _CERTAIN = 1e-6
 
 
