@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Above the highest threshold rain is taken to fall off exponentially, by this factor of it.
 _TAIL = 0.7
 _CERTAIN = 1e-6
+_POSITIVE = 8.0  # added to noise of variance 1 leaves none of it negative
 
 
 def ensemble(
@@ -45,6 +46,7 @@ def ensemble(
     """
     # Everywhere dry, or NaN where nothing is said; what may be wet is drawn in place.
     made = (0.0 * probabilities[0]).expand(members, *probabilities.shape[1:]).contiguous()
+    size = math.prod(probabilities.shape[-2:])
     fields = noise.fields(members=members, leads=probabilities.shape[1], seed=seed)
     for lead, field in enumerate(fields):
         likely = probabilities[:, lead].flatten(1).contiguous()
@@ -54,7 +56,8 @@ def ensemble(
             noise=field.view(members, -1),
             wet=wet,
             whence=sources(displacement[lead]).flatten()[wet],
-            drawn=made[:, lead].view(members, -1),
+            drawn=made.view(-1)[lead * size :],
+            apart=probabilities.shape[1] * size,
         )
         draw = partial(cells.draw, thresholds_mm_h=thresholds_mm_h)
         on_threads(draw, parts(len(wet), values_each=members, like=made))
@@ -68,24 +71,24 @@ class _Cells(NamedTuple):
     noise: Tensor  # (members, cells), not yet moved
     wet: Tensor  # the numbers of those that may be wet
     whence: Tensor  # of those the cells where their air comes from
-    drawn: Tensor  # members (members, cells), dry, the wet ones to be written
+    drawn: Tensor  # where members of this lead begin, dry, the wet ones to be written
+    apart: int  # so far from each other
 
     def draw(self, part: slice, *, thresholds_mm_h: Sequence[float]) -> None:
         """Write the wet members of a part of the wet cells.
 
         The noise is that of the nearest cell, not a mean of neighbours: it keeps its variance.
         """
-        here, members = self.wet[part], len(self.drawn)
+        here, members = self.wet[part], len(self.noise)
         # index_select and scatter by themselves: a fifth of the time of indexing by two axes.
         likely = self.likely.index_select(1, here)
         raining = int(_wet_members(likely[0, -1:], members=members))  # the last has the most
         ascending = quantiles(
             likely, thresholds_mm_h=thresholds_mm_h, members=members, wettest=raining
         )
-        order = _order(self.noise.index_select(1, self.whence[part]))
-        drawn = torch.zeros((members, len(here)), device=likely.device)
-        drawn.scatter_(0, order[members - raining :], ascending)
-        self.drawn.index_copy_(1, here, drawn)
+        wettest = _wettest(self.noise.index_select(1, self.whence[part]), count=raining)
+        place = wettest.mul_(self.apart).add_(here)
+        self.drawn.scatter_(0, place.flatten(), ascending.flatten())
 
 
 def _may_be_wet(likely: Tensor, *, members: int) -> Tensor:
@@ -155,19 +158,18 @@ def rate_exceeded(
     return torch.where(probabilities[0] < exceeded, 0.0, rate) + 0.0 * probabilities[0]
 
 
-def _order(noise: Tensor) -> Tensor:
-    """As ``argsort(dim=0)`` of (M, cells), but for differences of a part in 100,000, maybe ties.
+def _wettest(noise: Tensor, *, count: int) -> Tensor:
+    """Which members of (M, cells) have the most noise, (count, cells), ascending.
 
-    Each value's last bits give way to the number of its member, and the values are sorted
-    themselves: a tenth of the time.
+    As the last rows of ``argsort(dim=0)`` but for differences below 1e-4: positive floats ascend as
+    their bits do, the last of these give way to the member's number, and the values are sorted
+    themselves, in a tenth of the time.
     """
     low = (1 << (len(noise) - 1).bit_length()) - 1
-    bits = noise.view(torch.int32)
-    ascending = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # as floats ascend
     numbers = torch.arange(len(noise), dtype=torch.int32, device=noise.device)
-    keys = (ascending & ~low) | numbers[:, None]
+    keys = (noise + _POSITIVE).view(torch.int32).bitwise_and_(~low).bitwise_or_(numbers[:, None])
     if keys.is_cuda:
         keys = keys.sort(dim=0).values
     else:
         keys.numpy().sort(axis=0)
-    return (keys & low).long()
+    return keys[len(noise) - count :].bitwise_and_(low).long()

@@ -94,7 +94,10 @@ def test_each_cell_has_its_quantiles_in_the_order_of_the_noise_there() -> None:
     assert {0.0, 1.0} < set((ascending > 0).float().mean(dim=0).flatten().tolist())
     (noise,) = source.fields(members=20, leads=1, seed=3)
     ranks = noise.argsort(dim=0).argsort(dim=0)
-    np.testing.assert_array_equal(members, ascending.gather(0, ranks))
+    told_apart = noise.sort(dim=0).values.diff(dim=0).amin(dim=0) > 1e-4
+    assert told_apart.float().mean() > 0.98
+    expected = ascending.gather(0, ranks)
+    np.testing.assert_array_equal(members[:, told_apart], expected[:, told_apart])
 
 
 def test_noise_comes_along_with_the_air_and_stays_where_it_came_from_outside() -> None:
