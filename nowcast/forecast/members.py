@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from nowcast.forecast.noise import NoiseSource
 
-# Above the highest threshold rain is taken to fall off exponentially, by this factor of it.
-_TAIL = 0.7
+# By which part of the highest threshold the rate beyond it grows with a unit of the logit: on
+# validation (MRMS, 4 to 24 min) from 0.35 to 0.5 alike, members of an exponential tail are worse.
+_TAIL = 0.4
 _CERTAIN = 1e-6
 _POSITIVE = 8.0  # added to noise of variance 1 leaves none of it negative
 
@@ -123,9 +124,9 @@ def quantiles(
 
     ``probabilities`` (K, ...) of reaching each of the ascending thresholds, not rising with the
     threshold. Between thresholds the logarithm of the rate is linear in the logit of the
-    probability, as the network says it; below the lowest it is dry; above the highest the tail is
-    exponential. NaN stays NaN. Of the ``wettest``
-    members alone, as many as that says, it is (wettest, ...).
+    probability, as the network says it, above the highest the rate itself is; below the lowest it
+    is dry. NaN stays NaN. Of the ``wettest`` members alone, as many as that says, it is
+    (wettest, ...).
     """
     drier = 0 if wettest is None else members - wettest
     exceeded = _exceedances(members, like=probabilities)[drier:]
@@ -152,8 +153,8 @@ def rate_exceeded(
         logarithm.add_(part, alpha=levels[k + 1] - levels[k])
     rate, top = torch.exp(logarithm), probabilities[-1]
     if bool((top > exceeded[-1]).any()):
-        beyond = torch.log(top.clamp(min=_CERTAIN) / exceeded).clamp_(min=0.0) * _TAIL
-        rate = rate * (1.0 + beyond)
+        beyond = (torch.logit(top, eps=_CERTAIN) - wanted).clamp_(min=0.0)
+        rate = rate * (1.0 + _TAIL * beyond)
     # Dry where the lowest threshold is not reached; the comparison is false for NaN, kept by where.
     return torch.where(probabilities[0] < exceeded, 0.0, rate) + 0.0 * probabilities[0]
 

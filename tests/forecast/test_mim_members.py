@@ -43,6 +43,12 @@ def test_quantiles_where_strong_rain_is_out_of_reach_by_hand() -> None:
     np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
 
 
+def test_quantiles_beyond_the_highest_threshold_by_hand() -> None:
+    """Even odds of 10 mm/h: at 1/4 they have fallen threefold, by log 3, each worth 4 mm/h."""
+    _, wettest = quantiles(distribution(0.9, 0.8, 0.5), thresholds_mm_h=THRESHOLDS, members=2)
+    assert float(wettest) == pytest.approx(10.0 + 4.0 * math.log(3.0), rel=1e-5)
+
+
 def test_certain_rain_and_certain_dryness() -> None:
     dry = quantiles(distribution(0.0, 0.0, 0.0), thresholds_mm_h=THRESHOLDS, members=3)
     assert (dry == 0).all()
