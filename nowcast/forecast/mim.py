@@ -182,13 +182,16 @@ class Mim:
         chances = torch.empty((count, *rate.shape))
         effects = torch.empty(rate.shape if self.effects else 0)
         sampling = Sampling.of(past)
+        # Members want them all at once; a continent, that draws none, has room for one.
+        ways = displacements(velocity, steps=steps) if self.members else None
         with self._mixed():
-            for lead, layers in enumerate(self._layers(past, velocity, sampling, steps=steps)):
+            for lead, layers in enumerate(
+                self._layers(past, sampling, ways=ways, velocity=velocity, steps=steps)
+            ):
                 rate[lead] = torch.where(layers[0] < DRIZZLE_MM_H, 0.0, layers[0])
                 chances[:, lead] = layers[1 : 1 + count]
                 if self.effects:
                     effects[lead] = layers[-1]
-        ways = displacements(velocity, steps=steps) if self.members else None
         members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
         for part in torch.split(chances.flatten(), ROUNDED_TOGETHER):
             part.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
@@ -200,23 +203,33 @@ class Mim:
         )
 
     def _layers(
-        self, past: schema.Radar, velocity: Tensor, sampling: Sampling, *, steps: int
+        self,
+        past: schema.Radar,
+        sampling: Sampling,
+        *,
+        ways: Tensor | None,
+        velocity: Tensor,
+        steps: int,
     ) -> Iterator[Tensor]:
-        """For each lead what the head says, moved out, and effects below it: (L, y, x)."""
+        """For each lead what the head says, moved out, and effects below it: (L, y, x).
+
+        Moved along the ``ways`` if they are known (steps, 2, y, x), else along the ``velocity``.
+        """
         network, head, _ = self._loaded
         frames = torch.tensor(past["rainfall_rate"].values[-self.history :], device=self.device)
-        velocity = velocity if head.moves_along else torch.zeros_like(velocity)
-        ways = paths(velocity, steps=steps)
+        if not head.moves_along:
+            velocity, ways = torch.zeros_like(velocity), None
+        along = paths(velocity, steps=steps) if ways is None else ways
         if not bool((frames > DRIZZLE_MM_H).any()):  # dry in, dry out
             unseen = torch.where(torch.isnan(frames[-1:]), torch.nan, 0.0)
             dry = unseen.expand(head.layers(chances=True), *frames.shape[1:])
-            return (warp(dry[None], way[None])[0] for way in ways)
+            return (warp(dry[None], way[None])[0] for way in along)
         return moved_out(
             to_lagrangian(frames.unsqueeze(1), velocity)[:, 0],
             sampling,
             network=network,
             head=head,
-            ways=ways,
+            ways=along,
             beside=Beside(
                 chances=self._says_chances(frames.shape[1:], steps=steps), effects=self.effects
             ),
