@@ -26,6 +26,7 @@ from nowcast.forecast.noise import NoiseSource
 from nowcast.forecast.quality import quality_flag
 from nowcast.forecast.rollout import Beside, moved_out
 from nowcast.forecast.texture import tuned
+from nowcast.large_blocks import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +55,7 @@ BYTES_AT_ONCE = 26
 BYTES_IN_TILES = 16
 BYTES_IN_TILES_OF_RATES = 13
 SHARE_OF_MEMORY = 0.8
+CONTINENT_CELLS = 10_000_000  # from which on memory counts more than the time to get it anew
 LEAD_DIMS = ("lead_time", *schema.CELL_DIMS)
 
 
@@ -192,6 +194,8 @@ class Mim:
                 chances[:, lead] = layers[1 : 1 + count]
                 if self.effects:
                     effects[lead] = layers[-1]
+                if math.prod(shape) > CONTINENT_CELLS:
+                    give_back()
         members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
         for part in torch.split(chances.flatten(), ROUNDED_TOGETHER):
             part.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
