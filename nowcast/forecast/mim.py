@@ -263,7 +263,7 @@ class Mim:
             chances,
             thresholds_mm_h=self.thresholds_mm_h,
             displacement=ways,
-            seed=self.seed,
+            members=self.members,
         )
         return ensemble(
             chances,

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 _PART_VALUES = 32767
 
 
-def parts(length: int, *, values_each: int, like: Tensor) -> list[slice]:
-    """Slices of 0 to ``length``, whose things have ``values_each`` values; one slice on a GPU."""
-    step = length if like.is_cuda else max(1, _PART_VALUES // values_each)
+def parts(
+    length: int, *, values_each: int, like: Tensor, values: int = _PART_VALUES
+) -> list[slice]:
+    """Slices of 0 to ``length``, whose things have ``values_each`` values; one slice on a GPU.
+
+    A slice has ``values`` of them at the most.
+    """
+    step = length if like.is_cuda else max(1, values // values_each)
     return [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))]
 
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from nowcast.forecast.noise import NoiseSource
 
 LEADS = (0, 2, 5, 11, 23)  # that are tuned, of those that there are; between them it is linear
-FIRST_TRIES, TRIES = 4, 2  # at the first of them; at each further one, from where that came to
+FIRST_TRIES, TRIES = 6, 2  # at the first of them; at each further one, from where that came to
 LOUDEST_DB = 20.0
+SEED = 0  # of the waves that it is tuned by, whichever the members' are
 
 
 def tuned(
@@ -40,15 +41,16 @@ def tuned(
     *,
     thresholds_mm_h: Sequence[float],
     displacement: Tensor,
-    seed: int,
+    members: int,
 ) -> NoiseSource:
     """The ``noise`` with its bands as loud at each lead as makes members like the newest frame.
 
     ``newest_mm_h`` (H, W), NaN where unseen; ``probabilities`` (K, lead, H, W) where the air
-    arrives over a ``displacement`` (lead, 2, H, W). Without rain, now or later, the noise stays.
+    arrives over a ``displacement`` (lead, 2, H, W). The fewer ``members``, the less of the
+    distribution's ends they show. Without rain, now or later, the noise stays.
     """
     leads = probabilities.shape[1]
-    draw = _Draw(noise, thresholds_mm_h, seed=seed)
+    draw = _Draw(noise, thresholds_mm_h, members=members)
     known: list[tuple[int, Tensor]] = []
     louder = torch.zeros(BANDS, device=newest_mm_h.device)
     for lead in sorted({lead for lead in LEADS if lead < leads} | {leads - 1}):
@@ -70,11 +72,14 @@ def tuned(
 class _Draw:
     """One member, drawn from the same waves again and again."""
 
-    def __init__(self, noise: NoiseSource, thresholds_mm_h: Sequence[float], *, seed: int) -> None:
+    def __init__(
+        self, noise: NoiseSource, thresholds_mm_h: Sequence[float], *, members: int
+    ) -> None:
         self._noise, self._thresholds_mm_h = noise, thresholds_mm_h
+        self._rarest = 0.5 / members
         device = noise.amplitude.device
         white = torch.empty(noise.period, device=device)
-        white.normal_(generator=generator_at(seed, 0, device=device))
+        white.normal_(generator=generator_at(SEED, 0, device=device))
         self._waves = torch.fft.rfft2(white, norm="ortho")
         self._of_period, self._of_grid = (
             Bands(shape, device=device) for shape in (noise.period, noise.shape)
@@ -90,7 +95,7 @@ class _Draw:
         amplitude = noise.raised(louder, self._of_period)
         field = torch.fft.irfft2(self._waves * amplitude, s=noise.period)
         field = field[: noise.shape[0], : noise.shape[1]].flatten()
-        exceeded = torch.special.ndtr(-field)
+        exceeded = torch.special.ndtr(-field).clamp_(self._rarest, 1.0 - self._rarest)
         raining = torch.nonzero(exceeded < likely[0].flatten()).squeeze(1)
         (rate,) = rate_exceeded(
             likely.flatten(1).index_select(1, raining),
