@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that torch's users know
 
 from nowcast.field.errors import MethodError, SchemaError
-from nowcast.forecast.parts import on_threads, parts
+from nowcast.forecast.parts import parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -200,7 +200,9 @@ def _part(motion: Tensor, *, substeps: int) -> Tensor:
 
 def _in_bands(work: Callable[[slice], None], *, fields: Tensor) -> None:
     """``work`` on every band of rows of ``fields`` (N, C, H, W): the rows go their ways alone."""
-    on_threads(work, _bands(fields))
+    with torch.no_grad():
+        for rows in _bands(fields):
+            work(rows)
 
 
 def _bands(fields: Tensor) -> list[slice]:

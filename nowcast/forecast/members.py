@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 # validation (MRMS, 4 to 24 min) from 0.35 to 0.5 alike, members of an exponential tail are worse.
 _TAIL = 0.4
 _CERTAIN = 1e-6
-# One part after the other, each large enough for torch's threads: on threads of their own the many
-# small operations wait for each other, and an ensemble took 0.7 s longer.
-_DRAWN_TOGETHER = 1 << 19
 _POSITIVE = 8.0  # added to noise of variance 1 leaves none of it negative
 
 
@@ -62,7 +59,7 @@ def ensemble(
             drawn=made.view(-1)[lead * size :],
             apart=probabilities.shape[1] * size,
         )
-        for part in parts(len(wet), values_each=members, like=made, values=_DRAWN_TOGETHER):
+        for part in parts(len(wet), values_each=members, like=made):
             cells.draw(part, thresholds_mm_h=thresholds_mm_h)
     return made
 
