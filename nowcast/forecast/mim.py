@@ -49,11 +49,11 @@ ROUNDED_TOGETHER = 1 << 18  # in the processor's cache
 PROBABILITY_CELLS = 60_000_000
 # What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
 # channels. At once: without probabilities. In tiles: with those of two leads (11.5 GB), and 12
-# leads without (9.6 GB). A process that asks for more than there is gets killed without a word:
+# leads without (9.0 GB). A process that asks for more than there is gets killed without a word:
 # refused before.
 BYTES_AT_ONCE = 26
 BYTES_IN_TILES = 16
-BYTES_IN_TILES_OF_RATES = 13
+BYTES_IN_TILES_OF_RATES = 12
 SHARE_OF_MEMORY = 0.8
 CONTINENT_CELLS = 10_000_000  # from which on memory counts more than the time to get it anew
 LEAD_DIMS = ("lead_time", *schema.CELL_DIMS)
