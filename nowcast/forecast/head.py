@@ -166,9 +166,8 @@ class RainHead:
     def weighed(self, said: Tensor, areas: WetAreas, *, minutes: float, chances: bool) -> Tensor:
         """What is ``said`` (L, H, W) all over the grid, weighed together and ready to be moved out.
 
-        It is said ``minutes`` ahead.
-
-        The rate (mm h-1), and the probabilities if asked for. ``said`` is changed in place.
+        The rate (mm h-1) so many ``minutes`` ahead, and the probabilities if asked for. ``said`` is
+        changed in place.
         """
         if len(said) == 1:
             return said

@@ -317,6 +317,22 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert same(alone, together)
 
 
+def test_bands_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(1)
+    fields = torch.rand(1, 3, 40, 30, generator=generator)
+    motion = 3.0 * torch.rand(2, 40, 30, generator=generator)
+
+    def moved() -> list[Tensor]:
+        ways = [way.clone() for way in paths(motion, steps=3)]
+        carry = Carrier(torch.ones(40, 30, dtype=torch.bool), layers=3)
+        return [*ways, warp(fields, ways[-1][None]), carry(fields[0], ways[-1])]
+
+    whole = moved()
+    monkeypatch.setattr("nowcast.forecast.parts._PART_VALUES", 7 * 30)
+    for band, one in zip(moved(), whole, strict=True):
+        assert same(band, one)
+
+
 def test_it_works_where_torch_keeps_no_graph() -> None:
     with torch.inference_mode():
         field, motion = torch.ones(20, 30), uniform(1, 1, (20, 30))

@@ -81,8 +81,11 @@ def test_the_wettest_quantiles_alone_are_the_last_of_all() -> None:
         np.testing.assert_array_equal(wettest, every[-count:])
 
 
-def test_each_cell_has_its_quantiles_in_the_order_of_the_noise_there() -> None:
-    """As many cells as are drawn in several parts, wet, perhaps wet and dry ones mixed."""
+def test_each_cell_has_its_quantiles_in_the_order_of_the_noise_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cells that are drawn in several parts, wet, perhaps wet and dry ones mixed."""
+    monkeypatch.setattr("nowcast.forecast.parts._PART_VALUES", 20 * 700)
     shape = (60, 50)
     generator = torch.Generator().manual_seed(0)
     chances = torch.rand(3, 1, *shape, generator=generator) ** torch.tensor(3.0)
