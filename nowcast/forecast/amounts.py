@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nowcast.forecast.motion import DRY_DB, DRY_MM_H
+from nowcast.forecast.parts import parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +34,6 @@ TAIL_DB = 2.0  # by how much rates exceed the highest threshold in the mean, whe
 TAIL_MM_H = 15.0  # the same in mm h-1: 9 to 11 in Germany and France, 21 in the USA (June 2019)
 # With which probability a rate may be exceeded that is said; what then still lacks is stretched.
 EXCEEDED = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
-# Rows that are worked on at a time. One band after the other: on threads of their own (``parts``)
-# each starts torch's threads anew, and a forecast took a quarter longer.
-BAND = 160
 STRONG_MM_H = 1.0  # of this rate the half is stretched, of stronger ones more
 STRETCHES = (-0.5, 3.0)  # no strong rain becomes less than half, or more than four times as strong
 
@@ -123,7 +121,8 @@ class Amounts:
         It has the total around every place that the probabilities expect there. Worked on in bands
         of rows: on a continent the probabilities of all thresholds would not fit beside the logits.
         """
-        bands = [slice(top, top + BAND) for top in range(0, rate_mm_h.shape[0], BAND)]
+        height, width = rate_mm_h.shape
+        bands = parts(height, values_each=width, like=rate_mm_h)
         summary = rate_mm_h.new_empty((3, *rate_mm_h.shape))
         for rows in bands:
             likely = torch.sigmoid(logits[:, rows])

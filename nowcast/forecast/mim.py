@@ -23,6 +23,7 @@ from nowcast.forecast.head import RainHead, Sampling
 from nowcast.forecast.members import ensemble
 from nowcast.forecast.motion import decibel, motion_of
 from nowcast.forecast.noise import NoiseSource
+from nowcast.forecast.parts import parts
 from nowcast.forecast.quality import quality_flag
 from nowcast.forecast.rollout import Beside, moved_out
 from nowcast.forecast.texture import tuned
@@ -44,7 +45,6 @@ DRIZZLE_MM_H = 0.05
 # Probabilities are said in parts of this: no more is known of them, and a file of them takes a
 # quarter of the room and half the time.
 PARTS_OF_A_CHANCE = 1024
-ROUNDED_TOGETHER = 1 << 18  # in the processor's cache
 # Probabilities of more cells (leads times grid) are left out: they would not fit in memory.
 PROBABILITY_CELLS = 60_000_000
 # What a forecast takes at its peak for each cell and channel, measured on MRMS (3500x7000) with 32
@@ -197,8 +197,9 @@ class Mim:
                 if math.prod(shape) > CONTINENT_CELLS:
                     give_back()
         members = None if ways is None else self._drawn(chances, sampling, past=past, ways=ways)
-        for part in torch.split(chances.flatten(), ROUNDED_TOGETHER):
-            part.mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
+        every = chances.view(-1)
+        for part in parts(len(every), values_each=1, like=every):
+            every[part].mul_(PARTS_OF_A_CHANCE).round_().div_(PARTS_OF_A_CHANCE)
         return (
             rate.numpy(),
             chances.numpy() if says_chances else None,
